@@ -1,0 +1,28 @@
+"""A dlt source for Amazon ECR: container registries as tables.
+
+import dlt
+from ecr_source import ecr_source
+
+pipeline = dlt.pipeline("ecr", destination="duckdb", dataset_name="ecr")
+pipeline.run(ecr_source(regions=["eu-west-1"]))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ecr_source.ledger import Outcome
+    from ecr_source.source import ecr_source, read_outcome
+
+__all__ = ["Outcome", "ecr_source", "read_outcome"]
+
+_HOME = {"Outcome": "ecr_source.ledger", "ecr_source": "ecr_source.source", "read_outcome": "ecr_source.source"}
+
+
+def __getattr__(name: str) -> Any:
+    # Importing dlt takes a second; `ecr-source --help` must not wait for it.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

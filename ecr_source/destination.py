@@ -1,0 +1,91 @@
+"""Destinations by name, opened once before anything is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import cast
+
+import dlt
+import duckdb
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.destination import AnyDestination, Destination
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
+
+from ecr_source.errors import DestinationUnusable, masked
+
+_DUCKDB = "duckdb"
+
+
+def make_destination(name: str, database: Path) -> AnyDestination:
+    """The dlt destination of this name; `database` is the file, where it is DuckDB.
+
+    Raises:
+        DestinationUnusable: dlt has no such destination.
+    """
+    if name == _DUCKDB:
+        return cast("AnyDestination", dlt.destinations.duckdb(str(database)))
+    try:
+        return cast("AnyDestination", Destination.from_reference(name))
+    except UnknownDestinationModule as error:
+        raise DestinationUnusable(
+            f'unknown destination "{name}": give one of dlt\'s, such as duckdb, postgres or filesystem'
+        ) from error
+
+
+def check_destination(pipeline: dlt.Pipeline, database: Path) -> None:
+    """Opens the destination of `pipeline`, so that what is wrong with it is said before anything is read.
+
+    Raises:
+        DestinationUnusable: with what is wrong, and what to do.
+    """
+    if pipeline.destination.destination_name == _DUCKDB:
+        _check_duckdb(database, pipeline.dataset_name)
+    try:
+        with pipeline.destination_client() as client:
+            client.is_storage_initialized()
+    except MissingDependencyException as error:
+        raise DestinationUnusable(
+            f"the destination {pipeline.destination.destination_name} needs packages that are not installed:"
+            f" pip install {' '.join(error.dependencies)}"
+        ) from error
+    except (ConfigurationException, DestinationException, OSError) as error:
+        raise DestinationUnusable(
+            f"cannot open the destination {pipeline.destination.destination_name}: {_first_line(error)};"
+            " check that it runs and what .dlt/secrets.toml or the environment say of it"
+        ) from error
+
+
+def _check_duckdb(database: Path, dataset: str) -> None:
+    if database.stem == dataset:
+        raise DestinationUnusable(
+            f'DuckDB cannot tell the database "{database.stem}" (of {database.name}) from a schema of the same name:'
+            " give another --dataset or --database"
+        )
+    if not database.parent.is_dir():
+        raise DestinationUnusable(f'cannot open the database "{database}": there is no folder "{database.parent}"')
+    if database.is_dir():
+        raise DestinationUnusable(f'cannot open the database "{database}": it is a folder')
+    try:
+        duckdb.connect(database).close()
+    except duckdb.Error as error:
+        raise DestinationUnusable(
+            f'cannot open the database "{database}": {_duckdb_reason(database, error)}'
+        ) from error
+
+
+def _duckdb_reason(database: Path, error: duckdb.Error) -> str:
+    text = str(error)
+    if "lock" in text:
+        return "another process holds it open; close that one, or wait for it, and run again"
+    if "not a valid DuckDB" in text:
+        return "it is not a DuckDB file; give another --database"
+    if "Read-only" in text or "Permission" in text or not os.access(database, os.W_OK):
+        return "it cannot be written; change its permissions, or give another --database"
+    return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return masked(lines[0]) if lines else type(error).__name__

@@ -1,0 +1,97 @@
+"""What can go wrong, as types; every message is one sentence for a person."""
+
+from __future__ import annotations
+
+import re
+
+_SECRETS = re.compile(
+    r"""
+      \b(?:AKIA|ASIA)[A-Z0-9]{12,}                                   # access key ids
+    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                                # user:password of a URL
+    | (?i:(?<=x-amz-security-token[:=])|(?<=signature=)|(?<=credential=))[^\s&,'"]+
+    """,
+    re.VERBOSE,
+)
+
+
+def masked(text: str) -> str:
+    """`text` without access keys, session tokens, signatures and passwords in URLs."""
+    return _SECRETS.sub("***", text)
+
+
+class EcrSourceError(Exception):
+    """Base of all errors that this package raises."""
+
+
+class ConfigurationError(EcrSourceError):
+    """An option, a setting or the environment is wrong; nothing was read."""
+
+
+class DestinationUnusable(ConfigurationError):
+    """The destination cannot be opened; nothing was read."""
+
+
+class CredentialsRejected(EcrSourceError):
+    """AWS does not accept the credentials, so no scope can be read."""
+
+
+class Interrupted(EcrSourceError):
+    """The run was stopped while it read."""
+
+
+class IncompleteRun(EcrSourceError):
+    """Some scope or table was not read completely; what was read is loaded."""
+
+
+class MalformedResponse(EcrSourceError):
+    """A response decodes as JSON but does not have the shape of the service model."""
+
+
+class MissingKey(MalformedResponse):
+    """A row lacks a member of its table's key."""
+
+
+class ForeignRow(MalformedResponse):
+    """A row names another registry or region than the scope that was asked."""
+
+
+class LoopingToken(EcrSourceError):
+    """A listing returned a `nextToken` that it had returned before."""
+
+
+class TokenRejected(EcrSourceError):
+    """The service no longer accepts a `nextToken` that it gave out."""
+
+
+class CallFailed(EcrSourceError):
+    """A call ended with an error after all retries.
+
+    `status` sorts it for the ledger (denied, disabled, gone or failed); `error_code` is the service's code, or the
+    name of the network error; `resource` is the repository that was asked for, empty for the whole registry.
+    """
+
+    status = "failed"
+
+    def __init__(self, message: str, *, operation: str, error_code: str, resource: str = "") -> None:
+        super().__init__(masked(message))
+        self.operation = operation
+        self.error_code = error_code
+        self.resource = resource
+
+
+class Denied(CallFailed):
+    """The caller lacks the permission."""
+
+    status = "denied"
+
+
+class Disabled(CallFailed):
+    """The region is not enabled for the account."""
+
+    status = "disabled"
+
+
+class Gone(CallFailed):
+    """What was asked for does not exist (any more)."""
+
+    status = "gone"

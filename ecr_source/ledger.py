@@ -1,0 +1,125 @@
+"""What a run read and what it could not: rows of the run tables, and the outcome in one look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.errors import IncompleteRun
+from ecr_source.walk import ScopeRead, TableRead
+
+READ = {"complete", "partial"}
+"""The statuses of tables whose rows are loaded."""
+
+
+def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
+    """The rows of `extraction_scopes`, with its Arrow schema."""
+    rows = [
+        {
+            "run_id": run_id,
+            "table_name": table.table.name,
+            "registry_id": read.scope.registry_id,
+            "region": read.scope.region,
+            "mode": mode,
+            "status": table.status,
+            "rows": table.rows,
+            "calls": table.usage.calls,
+            "throttled": table.usage.throttled,
+            "retried": table.usage.retried,
+            "excepted_repositories": 0,
+            "started_at": table.started_at,
+            "finished_at": table.finished_at,
+        }
+        for read in reads
+        for table in read.tables
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(EXTRACTION_SCOPES))
+
+
+def error_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
+    """The rows of `extraction_errors`, with its Arrow schema."""
+    rows = [
+        {
+            "run_id": run_id,
+            "registry_id": read.scope.registry_id,
+            "region": read.scope.region,
+            "ordinal": ordinal,
+            **asdict(error),
+        }
+        for read in reads
+        for ordinal, error in enumerate(read.errors)
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(EXTRACTION_ERRORS))
+
+
+@dataclass(frozen=True)
+class TableOutcome:
+    """How one table of one scope came out; `message` is empty unless something could not be read."""
+
+    scope: str
+    table: str
+    status: str
+    rows: int
+    calls: int
+    throttled: int
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run came out."""
+
+    tables: tuple[TableOutcome, ...]
+
+    @classmethod
+    def of(cls, reads: Sequence[ScopeRead]) -> Outcome:
+        """The outcome of these reads."""
+        return cls(tuple(_table_outcome(read, table) for read in reads for table in read.tables))
+
+    @classmethod
+    def from_metric(cls, metric: Sequence[dict[str, Any]]) -> Outcome:
+        """The outcome that `as_metric` wrote."""
+        return cls(tuple(TableOutcome(**table) for table in metric))
+
+    def as_metric(self) -> list[dict[str, Any]]:
+        """The outcome as plain values, for dlt's trace."""
+        return [asdict(table) for table in self.tables]
+
+    @property
+    def incomplete(self) -> list[TableOutcome]:
+        """The tables of which something could not be read."""
+        return [table for table in self.tables if table.message]
+
+    @property
+    def nothing_read(self) -> bool:
+        """Whether no table of any scope could be read."""
+        return bool(self.tables) and not any(table.status in READ for table in self.tables)
+
+    def raise_on_incomplete(self) -> None:
+        """Like dlt's `raise_on_failed_jobs`, for what could not be read.
+
+        Raises:
+            IncompleteRun: names every scope with the reason; all that could be read is loaded.
+        """
+        if self.incomplete:
+            reasons = dict.fromkeys(table.message for table in self.incomplete)
+            raise IncompleteRun("; ".join(reasons))
+
+
+def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
+    return TableOutcome(
+        scope=str(read.scope),
+        table=table.table.name,
+        status=table.status,
+        rows=table.rows,
+        calls=table.usage.calls,
+        throttled=table.usage.throttled,
+        seconds=(table.finished_at - table.started_at).total_seconds(),
+        message="; ".join(error.message for error in read.errors if error.operation == str(table.table.operation)),
+    )

@@ -1,0 +1,209 @@
+"""How the rows of complete files get into a table: the load modes, as items that dlt extracts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+import dlt
+import orjson
+import pendulum
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dlt.common.schema.typing import TWriteDispositionConfig
+from dlt.extract.incremental import Incremental
+from dlt.extract.pipe import Pipe
+
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import Table
+from ecr_source.errors import ConfigurationError
+from ecr_source.scopes import Scope
+from ecr_source.spool import TableFile
+
+ROW_VERSION = pa.field("row_version", pa.string(), nullable=False)
+
+Items: TypeAlias = Iterator[Any]
+"""What a dlt resource yields: Arrow tables, or files and hints marked by `dlt.mark`."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Afterwards the table equals the registry: every scope that was read to its end is replaced whole."""
+
+    name: ClassVar = "snapshot"
+    unique_key: ClassVar = True
+    # The spool has de-duplicated, and dlt's window function takes 600 MB at 1,000,000 rows.
+    write_disposition: ClassVar[TWriteDispositionConfig] = {
+        "disposition": "merge",
+        "strategy": "delete-insert",
+        "deduplicated": True,
+    }
+
+    def items(self, table: Table, files: Sequence[TableFile]) -> Items:
+        """The files as they are."""
+        yield from _replace(files, arrow_schema(table), [file.path for file in files])
+
+
+@dataclass(frozen=True)
+class History:
+    """Every change of a row closes one version of it and opens another (dlt's scd2)."""
+
+    name: ClassVar = "history"
+    unique_key: ClassVar = False
+    write_disposition: ClassVar[TWriteDispositionConfig] = {
+        "disposition": "merge",
+        "strategy": "scd2",
+        "row_version_column_name": ROW_VERSION.name,
+    }
+
+    def items(self, table: Table, files: Sequence[TableFile]) -> Items:
+        """The files with a column more: a hash of all columns but the volatile ones."""
+        schema = arrow_schema(table).append(ROW_VERSION)
+        yield from _replace(files, schema, [_with_row_versions(file, schema) for file in files])
+
+
+@dataclass(frozen=True)
+class IncrementalAppend:
+    """Rows that are newer than the newest of the last run are appended.
+
+    Each scope has a cursor of its own: one that could not be read, or is read for the first time, starts where it was.
+    `initial_value` is where a scope without a cursor starts; with `end_value`, exactly this window is loaded and no
+    cursor is kept. A scheduler's interval (`dlt.current.interval`, Airflow's data interval) is such a window.
+    """
+
+    initial_value: datetime
+    end_value: datetime | None
+
+    name: ClassVar = "incremental"
+    unique_key: ClassVar = True
+    write_disposition: ClassVar[TWriteDispositionConfig] = "append"
+
+    def items(self, table: Table, files: Sequence[TableFile]) -> Items:
+        """The new rows; Arrow tables, because dlt's incremental does not look into files."""
+        if files:
+            yield arrow_schema(table).empty_table()
+        for file in files:
+            cursor = _ScopeCursor(table, file.scope, self)
+            for batch in file.batches():
+                yield cursor(pa.Table.from_batches([batch]))
+
+
+Mode: TypeAlias = Snapshot | History | IncrementalAppend
+
+MODE_NAMES = (Snapshot.name, IncrementalAppend.name, History.name)
+
+
+def parse_mode(name: str, initial_value: str | datetime | None, end_value: str | datetime | None) -> Mode:
+    """The load mode of this name; the values are `created_at` timestamps in ISO 8601 and belong to incremental mode.
+
+    Raises:
+        ConfigurationError: unknown mode; a value that is no timestamp, or does not belong to the mode.
+    """
+    if name not in MODE_NAMES:
+        raise ConfigurationError(f'unknown mode "{name}": it is one of {", ".join(MODE_NAMES)}')
+    if name == IncrementalAppend.name:
+        return _parse_incremental(initial_value, end_value)
+    if initial_value is not None or end_value is not None:
+        raise ConfigurationError(f"an initial or end value belongs to incremental mode, not to {name}")
+    return Snapshot() if name == Snapshot.name else History()
+
+
+def _parse_incremental(initial_value: str | datetime | None, end_value: str | datetime | None) -> IncrementalAppend:
+    initial, end = _parse_timestamp(initial_value), _parse_timestamp(end_value)
+    if end is not None and initial is None:
+        raise ConfigurationError("an end value needs an initial value: together they are the window to load")
+    if end is not None and initial is not None and end <= initial:
+        raise ConfigurationError(
+            f"the end value {end.isoformat()} is not after the initial value {initial.isoformat()}"
+        )
+    return IncrementalAppend(initial or datetime.fromtimestamp(0, UTC), end)
+
+
+def _parse_timestamp(value: str | datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        parsed = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ConfigurationError(f'"{value}" is not a timestamp in ISO 8601, such as 2026-01-31T00:00:00Z') from error
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+
+
+def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path]) -> Items:
+    """The files, and before them the condition that says which rows they may delete or retire."""
+    if not files:
+        return
+    # In one pair of parentheses, because dlt joins it with AND.
+    condition = "(" + " OR ".join(_rows_of(file) for file in files) + ")"
+    hints = dlt.mark.make_hints(additional_table_hints={"x-merge-destination-scope": condition})
+    empty = schema.empty_table()
+    yield dlt.mark.with_hints(empty, hints)
+    for file, path in zip(files, paths, strict=True):
+        yield dlt.mark.with_file_import(str(path), "parquet", file.rows, empty)
+
+
+def _rows_of(file: TableFile) -> str:
+    conditions = [f"registry_id = {_literal(file.scope.registry_id)}", f"region = {_literal(file.scope.region)}"]
+    if file.named is not None:
+        (name,) = file.table.listed_key
+        conditions.append(f"{name} IN ({', '.join(map(_literal, file.named))})")
+    return f"({' AND '.join(conditions)})"
+
+
+def _literal(text: str) -> str:
+    # dlt formats the condition with str.format.
+    quoted = text.replace("'", "''").replace("{", "{{").replace("}", "}}")
+    return f"'{quoted}'"
+
+
+def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
+    path = file.path.with_suffix(".versions.parquet")
+    hashed = [name for name in file.table.columns if name not in file.table.volatile] + ["unmodelled"]
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in file.batches():
+            versions = pa.array(_row_versions(batch.select(hashed)), pa.string())
+            writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, versions], schema=schema))
+    return path
+
+
+def _row_versions(rows: pa.RecordBatch) -> Iterator[str]:
+    columns = [
+        (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
+        for column in rows.columns
+    ]
+    for row in zip(*columns, strict=True):
+        yield hashlib.blake2b(orjson.dumps(row), digest_size=16).hexdigest()
+
+
+class _ScopeCursor(Incremental[datetime]):
+    """dlt's incremental on one table, with a cursor per scope instead of one for all."""
+
+    def __init__(self, table: Table, scope: Scope, window: IncrementalAppend) -> None:
+        interval = dlt.current.interval()
+        super().__init__(
+            table.cursor,
+            initial_value=pendulum.instance(window.initial_value),
+            end_value=pendulum.instance(window.end_value) if window.end_value else None,
+            primary_key=table.key,
+            # Rows without the cursor's value travel every time: a row too many can be found, a missing one cannot.
+            on_cursor_value_missing="include",
+            allow_external_schedulers=window.end_value is None
+            and interval is not None
+            and interval.start < interval.end,
+        )
+        self._scope = scope
+        self.bind(Pipe(table.name))
+
+    def get_state(self) -> Any:
+        if self.end_value is not None:
+            return super().get_state()
+        assert self.resource_name is not None
+        cursors = dlt.current.resource_state(self.resource_name).setdefault("incremental", {})
+        start = {"initial_value": self.initial_value, "last_value": self.initial_value}
+        return cursors.setdefault(
+            f"{self.cursor_path} {self._scope}", {**start, "start_value": self.initial_value, "unique_hashes": []}
+        )

@@ -1,0 +1,93 @@
+"""Tables on a terminal or in a pipe, and the catalog as text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from ecr_source import catalog
+from ecr_source.catalog.model import iam_action
+from ecr_source.catalog.schema import arrow_schema, column_descriptions
+from ecr_source.catalog.table import RunTable, Table
+from ecr_source.ledger import Outcome
+
+_WIDE = 1_000
+
+
+def print_grid(console: Console, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Aligned columns, numbers to the right; in a pipe, lines as long as they are."""
+    cells = [list(row) for row in rows]
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(header):
+        number = bool(cells) and all(isinstance(row[index], (int, float)) for row in cells)
+        grid.add_column(name, justify="right" if number else "left")
+    for row in cells:
+        grid.add_row(*(Text(_text(value)) for value in row))
+    if console.is_terminal:
+        console.print(grid)
+        return
+    wide = Console(width=_WIDE)
+    with wide.capture() as capture:
+        wide.print(grid)
+    console.file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(value).lower()
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    """What came of each scope and table, and below it a sentence for each thing that could not be read."""
+    print_grid(
+        console,
+        ("scope", "table", "status", "rows", "calls", "throttled", "seconds"),
+        [(t.scope, t.table, t.status, t.rows, t.calls, t.throttled, t.seconds) for t in outcome.tables],
+    )
+    for message in dict.fromkeys(table.message for table in outcome.incomplete):
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def catalog_as_json() -> list[dict[str, Any]]:
+    """All tables as plain values: name, description, operation, IAM actions, key, columns."""
+    tables: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]
+    return [_described(table) for table in tables]
+
+
+def print_catalog(console: Console) -> None:
+    """All tables with their keys, columns, types, descriptions and IAM actions."""
+    for table in catalog_as_json():
+        console.print(table["name"], style="bold", markup=False, highlight=False)
+        actions = ", ".join(table["iam_actions"]) or "none"
+        for line in (table["description"], f"key: {', '.join(table['key'])}", f"IAM actions: {actions}"):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        rows = [(f"    {c['name']}", c["type"], c["description"]) for c in table["columns"]]
+        print_grid(console, ("    column", "type", "description"), rows)
+        console.print()
+
+
+def _described(table: Table | RunTable) -> dict[str, Any]:
+    descriptions = column_descriptions(table)
+    return {
+        "name": table.name,
+        "description": table.description,
+        "operation": str(table.operation) if isinstance(table, Table) else None,
+        "iam_actions": [iam_action(table.operation)] if isinstance(table, Table) else [],
+        "key": list(table.key),
+        "columns": [
+            {
+                "name": field.name,
+                "type": str(field.type),
+                "nullable": field.nullable,
+                "description": descriptions[field.name],
+            }
+            for field in arrow_schema(table)
+        ],
+    }

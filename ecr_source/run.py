@@ -1,0 +1,136 @@
+"""One run: settings, a pipeline, what an earlier run left, the load, and how it came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.specs import BaseConfiguration, configspec
+from dlt.common.runtime.collector_base import Collector
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from ecr_source import catalog
+from ecr_source.destination import check_destination, make_destination
+from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError, masked
+from ecr_source.ledger import Outcome
+from ecr_source.scopes import Access, check_credentials
+from ecr_source.source import ecr_source, read_outcome
+
+PIPELINE_NAME = "ecr"
+
+_DATABASE = "ecr_database"
+
+
+class LoadFailed(EcrSourceError):
+    """Rows were read, but the destination did not take them; they wait for the next run."""
+
+
+@configspec
+class RunSettings(BaseConfiguration):
+    """What a run is told. Each field comes from an argument, else from dlt's configuration: `sources.ecr.<field>`."""
+
+    regions: list[str] | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    registry_id: str | None = None
+    repositories: list[str] | None = None
+    tables: list[str] | None = None
+    mode: str = "snapshot"
+    initial_value: str | None = None
+    end_value: str | None = None
+    destination: str = "duckdb"
+    database: str = "ecr.duckdb"
+    dataset: str = "aws_ecr"  # DuckDB cannot tell a schema "ecr" from the database that ecr.duckdb is
+
+
+def resolve_settings(given: dict[str, Any]) -> RunSettings:
+    """The settings, with what is given (not None) before what dlt's configuration says.
+
+    Raises:
+        ConfigurationError: a value has the wrong type.
+    """
+    explicit = {name: value for name, value in given.items() if value is not None}
+    try:
+        return resolve_configuration(RunSettings(), sections=("sources", "ecr"), explicit_value=explicit)
+    except ConfigurationException as error:
+        raise ConfigurationError(f"a setting in sources.ecr cannot be read: {error}") from error
+
+
+def run(settings: RunSettings, progress: Collector) -> Outcome:
+    """Loads what `settings` say and tells how it came out; first finishes what an interrupted run left.
+
+    Raises:
+        ConfigurationError: a setting, the credentials or the destination are unusable; nothing was read.
+        CredentialsRejected: AWS does not accept the credentials; nothing could be loaded.
+        LoadFailed: the destination failed; what was read waits, and the next run loads it first.
+        KeyboardInterrupt: stopped; nothing is lost.
+    """
+    tables = catalog.select_tables(settings.tables or ())
+    source = ecr_source(
+        regions=settings.regions,
+        profile=settings.profile,
+        endpoint_url=settings.endpoint_url,
+        registry_id=settings.registry_id,
+        repositories=settings.repositories,
+        mode=settings.mode,
+        initial_value=settings.initial_value,
+        end_value=settings.end_value,
+    ).with_resources(*[table.name for table in tables], *[table.name for table in catalog.RUN_TABLES])
+    check_credentials(Access(tuple(settings.regions or ()), settings.profile, settings.endpoint_url))
+    pipeline = open_pipeline(settings, progress)
+    try:
+        pipeline.run()
+        pipeline.run(source)
+    except PipelineStepFailed as failure:
+        raise _reason(failure) from failure
+    return read_outcome(pipeline)
+
+
+def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:
+    """The pipeline `ecr`, with its destination opened and its working folder belonging to that destination.
+
+    Raises:
+        DestinationUnusable: the destination cannot be opened, or rows for another one wait in the working folder.
+    """
+    database = Path(settings.database).absolute()
+    destination = make_destination(settings.destination, database)
+    pipeline = dlt.pipeline(PIPELINE_NAME, destination=destination, dataset_name=settings.dataset, progress=progress)
+    check_destination(pipeline, database)
+    place = f"{settings.destination} {database if settings.destination == 'duckdb' else ''} {settings.dataset}"
+    before = _local_value(pipeline)
+    if before not in (None, place):
+        # dlt keeps cursors and mode in the working folder; those of another database are wrong here.
+        if pipeline.has_pending_data:
+            raise DestinationUnusable(
+                f'rows that an interrupted run read for "{before}" wait to be loaded there: run for it first'
+            )
+        pipeline = pipeline.drop()
+    pipeline.set_local_state_val(_DATABASE, place)
+    return pipeline
+
+
+def _local_value(pipeline: dlt.Pipeline) -> str | None:
+    try:
+        return str(pipeline.get_local_state_val(_DATABASE))
+    except KeyError:
+        return None
+
+
+def _reason(failure: PipelineStepFailed) -> BaseException:
+    causes = list(_causes(failure))
+    for cause in causes:
+        if isinstance(cause, (EcrSourceError, KeyboardInterrupt)):
+            return cause
+    text = " ".join(str(causes[-1]).split())
+    return LoadFailed(f"cannot {failure.step} what was read: {masked(text)}; the next run goes on from here")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

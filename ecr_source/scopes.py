@@ -1,0 +1,202 @@
+"""Accounts × regions: which registries are read, and the clients that read them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError, ProfileNotFound
+
+from ecr_source.catalog import GET_CALLER_IDENTITY
+from ecr_source.errors import ConfigurationError, CredentialsRejected, masked
+
+# Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
+# minute on an endpoint that is dead: 7 × 7 s for one that never answers. The service answers a page of 1,000 in about a
+# second. `standard` also has a quota: a client that retries more than it succeeds gets one attempt a call after about
+# a hundred retries. One listing is at most seven attempts from the end, so it never gets there.
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 7},
+    connect_timeout=5,
+    read_timeout=7,
+    user_agent_extra="ecr-source",
+)
+
+_REJECTED = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the registries are reached; what is None comes from boto3's own chain.
+
+    `regions` empty means the session's region. `registry_id` names another account's registry. `endpoint_url` replaces
+    the endpoints of ECR and STS.
+    """
+
+    regions: tuple[str, ...] = ()
+    profile: str | None = None
+    endpoint_url: str | None = None
+    registry_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One registry in one region: the unit of credentials, of rate limits, of failure and of replacement."""
+
+    registry_id: str
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.registry_id}/{self.region}"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A scope and the ECR client that reads it."""
+
+    scope: Scope
+    client: BaseClient
+
+
+def check_access(access: Access) -> None:
+    """Checks all that needs neither credentials nor a call.
+
+    Raises:
+        ConfigurationError: unknown region, region without ECR, malformed endpoint URL or registry id, unknown profile.
+    """
+    _check_endpoint_url(access.endpoint_url)
+    if access.registry_id is not None and not re.fullmatch(r"[0-9]{12}", access.registry_id):
+        raise ConfigurationError(f'registry id "{access.registry_id}" is not an AWS account id of twelve digits')
+    session = _session(access)
+    for region in access.regions:
+        _check_region(session, region)
+
+
+def check_credentials(access: Access) -> tuple[str, ...]:
+    """The regions to read; checks, without a call, that there are some, and credentials to read them.
+
+    Raises:
+        ConfigurationError: as `check_access`; no region; no credentials.
+    """
+    check_access(access)
+    session = _session(access)
+    regions = access.regions or ((session.region_name,) if session.region_name else ())
+    if not regions:
+        raise ConfigurationError("no region: give --region, set AWS_REGION, or set a region in the AWS profile")
+    for region in regions:
+        _check_region(session, region)
+    _check_has_credentials(session)
+    return tuple(dict.fromkeys(regions))
+
+
+def connect(access: Access) -> list[Connection]:
+    """One connection per region of `access`; asks sts:GetCallerIdentity once.
+
+    Clients are made here, in the calling thread: boto3's sessions are not thread-safe, its clients are.
+
+    Raises:
+        ConfigurationError: as `check_credentials`.
+        CredentialsRejected: AWS does not know the credentials, or they have expired, or STS cannot be reached.
+    """
+    regions = check_credentials(access)
+    session = _session(access)
+    account = _caller_account(session, access, regions[0])
+    return [
+        Connection(
+            Scope(access.registry_id or account, region),
+            session.client("ecr", region_name=region, endpoint_url=access.endpoint_url, config=CLIENT_CONFIG),
+        )
+        for region in regions
+    ]
+
+
+def _session(access: Access) -> boto3.Session:
+    try:
+        return boto3.Session(profile_name=access.profile)
+    except ProfileNotFound as error:
+        raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error
+    except BotoCoreError as error:
+        raise ConfigurationError(f"the AWS configuration cannot be read: {masked(str(error))}") from error
+
+
+def _check_endpoint_url(url: str | None) -> None:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        well_formed = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise ConfigurationError(f'endpoint URL "{masked(url)}" is not of the form http(s)://host[:port]')
+
+
+def _check_region(session: boto3.Session, region: str) -> None:
+    partitions = session.get_available_partitions()
+    with_ecr = {name for partition in partitions for name in session.get_available_regions("ecr", partition)}
+    if region in with_ecr:
+        return
+    # EC2 is in every region, so its list is the list of regions.
+    known = {name for partition in partitions for name in session.get_available_regions("ec2", partition)}
+    if region in known:
+        raise ConfigurationError(f'region "{region}" has no ECR endpoint in the installed botocore')
+    near = difflib.get_close_matches(region, with_ecr, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else "a newer region needs a newer boto3"
+    raise ConfigurationError(f'unknown region "{region}": {hint}')
+
+
+def _check_has_credentials(session: boto3.Session) -> None:
+    try:
+        credentials = session.get_credentials()
+    except PartialCredentialsError as error:
+        raise ConfigurationError(f"the AWS credentials are incomplete: {masked(str(error))}") from error
+    if credentials is None:
+        raise ConfigurationError(
+            "no AWS credentials found: set AWS_PROFILE, or the AWS_* variables, or run `aws login`"
+        )
+
+
+def _caller_account(session: boto3.Session, access: Access, region: str) -> str:
+    """The account of the credentials, asked in `region` or, where that rejects them, in the partition's first region.
+
+    A region that is not enabled for the account rejects good credentials with the same code as bad ones; only bad ones
+    are rejected everywhere.
+    """
+    home = session.get_available_regions("sts", session.get_partition_for_region(region))
+    always_enabled = [name for name in ("us-east-1", "cn-north-1", "us-gov-west-1", *home) if name in home][:1]
+    rejected: ClientError | None = None
+    for candidate in dict.fromkeys([region, *always_enabled]):
+        client = session.client("sts", region_name=candidate, endpoint_url=access.endpoint_url, config=CLIENT_CONFIG)
+        try:
+            return str(client.get_caller_identity()["Account"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _REJECTED:
+                raise CredentialsRejected(_sentence(candidate, error)) from error
+            rejected = error
+        except BotoCoreError as error:
+            raise CredentialsRejected(_sentence(candidate, error)) from error
+    assert rejected is not None
+    raise CredentialsRejected(_sentence(region, rejected)) from rejected
+
+
+def _sentence(region: str, error: ClientError | BotoCoreError) -> str:
+    asked = f"cannot ask {GET_CALLER_IDENTITY} in {region} who the credentials belong to"
+    if not isinstance(error, ClientError):
+        return f"{asked}: {masked(str(error))}"
+    code = error.response["Error"]["Code"]
+    if "Expired" in code:
+        return f"the AWS credentials have expired ({code}): get new ones and run again"
+    if code in _REJECTED:
+        return f"AWS does not accept the credentials ({code}): check the access key, secret key and session token"
+    return f"{asked}: {code}: {masked(error.response['Error'].get('Message', ''))}"

@@ -1,0 +1,177 @@
+"""The dlt edge: one dlt resource per table, hints from the catalog, one walk for all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import dlt
+import pyarrow as pa
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.common.schema.typing import TTableSchemaColumns
+from dlt.extract import DltResource
+
+from ecr_source import catalog
+from ecr_source.catalog.schema import arrow_schema, column_descriptions
+from ecr_source.catalog.table import RunTable, Table
+from ecr_source.errors import ConfigurationError
+from ecr_source.ledger import Outcome, error_rows, scope_rows
+from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
+from ecr_source.scopes import Access, check_access, connect
+from ecr_source.spool import TableFile
+from ecr_source.walk import ScopeRead, Walk
+
+_OUTCOME = "ecr_outcome"
+
+
+@dlt.source(name="ecr", section="ecr")
+def ecr_source(
+    regions: Sequence[str] | None = None,
+    profile: str | None = None,
+    endpoint_url: str | None = None,
+    registry_id: str | None = None,
+    repositories: Sequence[str] | None = None,
+    mode: str = "snapshot",
+    initial_value: str | datetime | None = None,
+    end_value: str | datetime | None = None,
+) -> Iterator[DltResource]:
+    """Amazon ECR as dlt resources: one per table of the catalog, and two that tell how the run went.
+
+    Every argument can come from dlt's configuration too (`sources.ecr.regions`, `SOURCES__ECR__REGIONS`). Nothing is
+    called before a pipeline extracts, and a table that is not selected is not read.
+
+    Args:
+        regions: the regions to read; the session's region, if none is given.
+        profile: an AWS profile; boto3's credential chain decides, if none is given.
+        endpoint_url: the endpoint of ECR and STS, instead of AWS's own.
+        registry_id: another account's registry, by its account id.
+        repositories: read only these repositories; the rows of all others stay as they are.
+        mode: how rows get into the tables. `snapshot`: afterwards the tables equal the registry. `incremental`: rows
+            newer than the newest of the last run are appended. `history`: every change of a row closes one version of
+            it and opens another (dlt's scd2). A dataset has one mode.
+        initial_value: incremental mode only: load what was created from here on (ISO 8601), until there is a cursor.
+        end_value: incremental mode only: load what was created before; exactly this window, and no cursor is kept.
+
+    Raises:
+        ConfigurationError: an argument is wrong, or the dataset was loaded in another mode.
+        CredentialsRejected: AWS does not accept the credentials.
+
+    A scope (account and region) that cannot be read raises nothing: its rows stay as they are, and the table
+    `extraction_scopes` and `read_outcome` tell.
+    """
+    load_mode = parse_mode(mode, initial_value, end_value)
+    if repositories and isinstance(load_mode, IncrementalAppend):
+        raise ConfigurationError(
+            "single repositories cannot be read in incremental mode, whose cursor would pass over the others:"
+            " use snapshot or history, or read them all"
+        )
+    access = Access(tuple(regions or ()), profile, endpoint_url, registry_id)
+    check_access(access)
+    walk = _SharedWalk(access, tuple(repositories or ()), load_mode)
+    for table in catalog.TABLES:
+        yield dlt.resource(
+            _table_items,
+            name=table.name,
+            columns=_columns(table),
+            primary_key=table.key if load_mode.unique_key else (),
+            write_disposition=load_mode.write_disposition,
+        )(walk, table)
+    for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
+        yield dlt.resource(
+            _ledger_items,
+            name=run_table.name,
+            columns=_columns(run_table),
+            primary_key=run_table.key,
+            write_disposition="append",
+        )(walk, rows)
+
+
+def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
+    """How the last run of `pipeline` that extracted `ecr_source` came out, from its trace."""
+    trace = pipeline.last_trace
+    steps = [step for step in trace.steps if step.step == "extract"] if trace else []
+    for step in steps:
+        for metrics in getattr(step.step_info, "metrics", {}).values():
+            for resource in (resource for load in metrics for resource in load["resource_metrics"].values()):
+                if _OUTCOME in resource.custom_metrics:
+                    return Outcome.from_metric(resource.custom_metrics[_OUTCOME])
+    return Outcome(())
+
+
+class _SharedWalk:
+    """The one walk of a load that fills all its tables; the first resource that asks starts it."""
+
+    def __init__(self, access: Access, names: tuple[str, ...], mode: Mode) -> None:
+        self.mode = mode
+        self._access = access
+        self._names = names
+        self._load_id: str | None = None
+        self._reads: list[ScopeRead] = []
+
+    @property
+    def load_id(self) -> str:
+        """dlt's id of the load package that is being extracted."""
+        return dlt.current.load_package_state()["load_id"]
+
+    def reads(self) -> list[ScopeRead]:
+        """What came of each scope in this load."""
+        if self._load_id != self.load_id:
+            self._reads = self._walk()
+            self._load_id = self.load_id
+            dlt.current.resource_metrics()[_OUTCOME] = Outcome.of(self._reads).as_metric()
+        return self._reads
+
+    def files(self, table: Table) -> list[TableFile]:
+        """The rows of `table`, a file for each scope in which it was read to its end."""
+        read = (table_read for read in self.reads() for table_read in read.tables)
+        return [table_read.file for table_read in read if table_read.table is table and table_read.file]
+
+    def _walk(self) -> list[ScopeRead]:
+        _keep_mode(self.mode.name)
+        selected = dlt.current.source().selected_resources
+        tables = [table for table in catalog.TABLES if table.name in selected]
+        if not tables:
+            return []
+        pipeline = dlt.current.pipeline()
+        # Beside dlt's packages, so that a hard link hands a file over.
+        folder = Path(pipeline.working_dir) / "ecr_spool"
+        shutil.rmtree(folder, ignore_errors=True)
+        walk = Walk(
+            tables,
+            folder,
+            self._names,
+            lambda scope, table, rows: pipeline.collector.update(f"reading {scope} {table.name}", rows),
+        )
+        return walk.read(connect(self._access))
+
+
+def _keep_mode(mode: str) -> None:
+    """A dataset keeps the mode of its first load: tables of one mode make no sense to another."""
+    before = dlt.current.source_state().setdefault("mode", mode)
+    if before != mode:
+        dataset = dlt.current.pipeline().dataset_name
+        raise ConfigurationError(
+            f'the dataset "{dataset}" was loaded in {before} mode and would be damaged by {mode} mode:'
+            f" go on with {before} mode, or load into another dataset"
+        )
+
+
+def _table_items(walk: _SharedWalk, table: Table) -> Items:
+    files = walk.files(table)
+    yield from walk.mode.items(table, files)
+    for file in files:
+        file.path.unlink()
+
+
+def _ledger_items(walk: _SharedWalk, rows: Callable[[str, str, Sequence[ScopeRead]], pa.Table]) -> Items:
+    yield rows(walk.load_id, walk.mode.name, walk.reads())
+
+
+def _columns(table: Table | RunTable) -> TTableSchemaColumns:
+    """dlt's column hints: the Arrow schema's own, so that nothing differs, and the descriptions."""
+    columns = py_arrow_to_table_schema_columns(arrow_schema(table))
+    for name, description in column_descriptions(table).items():
+        columns[name]["description"] = description
+    return columns

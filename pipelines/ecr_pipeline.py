@@ -1,0 +1,29 @@
+"""The scheduled run: registries into a database, with a non-zero exit when something could not be read.
+
+    python pipelines/ecr_pipeline.py
+
+Regions, profile, mode and the rest come from `.dlt/config.toml` or the environment (`SOURCES__ECR__REGIONS`).
+"""
+
+from __future__ import annotations
+
+import dlt
+
+from ecr_source import ecr_source, read_outcome
+
+
+def load_ecr() -> None:
+    """Loads all tables of the configured regions.
+
+    Raises:
+        IncompleteRun: something could not be read; the rest is loaded.
+    """
+    pipeline = dlt.pipeline("ecr", destination="duckdb", dataset_name="aws_ecr")
+    # dlt would otherwise load what an interrupted run left, and not read anew.
+    pipeline.run()
+    print(pipeline.run(ecr_source()))
+    read_outcome(pipeline).raise_on_incomplete()
+
+
+if __name__ == "__main__":
+    load_ecr()
