@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,7 +66,8 @@ def flatten(page: Page, table: Table, scope: Scope, extracted_at: datetime) -> p
 def listed_keys(page: Page, table: Table) -> pa.Table:
     """The columns `table.listed_key` of all items of `page`, one row each, duplicates within the page left out."""
     listed = _last_of_each(_list(page.response, table.steps[0]), table)
-    return pa.table({name: _listed_values(source, listed) for name, source in table.listed_key.items()})
+    schema = pa.schema([arrow_schema(table).field(name) for name in table.listed_key])
+    return pa.table([_listed_values(source, listed) for source in table.listed_key.values()], schema=schema)
 
 
 def _list(item: Response, member: str) -> list[Response]:
@@ -150,7 +152,9 @@ def _microseconds(value: float | int | str | None) -> int | None:
     if isinstance(value, bool):
         raise TypeError("a boolean is not a timestamp")
     if isinstance(value, (int, float)):
-        return round(value * 1_000_000)
+        # Apart, because a double has no room for the microseconds of today's seconds times a million.
+        fraction, seconds = math.modf(value)
+        return int(seconds) * 1_000_000 + round(fraction * 1_000_000)
     parsed = parse_timestamp(value)
     utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     whole = int(utc.replace(microsecond=0).timestamp())

@@ -1,0 +1,115 @@
+"""The server, a pipeline, the command line and the database, as fixtures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+
+from ecr_source import ecr_source, read_outcome
+from ecr_source.ledger import Outcome
+from tests.ecr_server import ACCESS_KEY, EcrServer, serving
+
+ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
+
+Row = tuple[Any, ...]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No AWS or dlt setting of the machine reaches a test, and a test writes into its own folder only."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SOURCES__", "DESTINATION__", "DLT_")) and name != "AWS_DATA_PATH":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-aws-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def server() -> Iterator[EcrServer]:
+    """An ECR endpoint with an empty registry."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "ecr.duckdb"
+
+
+@pytest.fixture
+def query(database: Path) -> Callable[[str], list[Row]]:
+    """Rows of the database: `query("SELECT … FROM repositories")`."""
+
+    def rows(sql: str) -> list[Row]:
+        with duckdb.connect(database, read_only=True) as connection:
+            connection.execute("USE aws_ecr; SET TimeZone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+    return rows
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, database: Path) -> dlt.Pipeline:
+    return make_pipeline(tmp_path / "pipelines", database)
+
+
+def make_pipeline(folder: Path, database: Path) -> dlt.Pipeline:
+    """The pipeline `ecr`, with its working folder below `folder`."""
+    return dlt.pipeline(
+        "ecr",
+        pipelines_dir=str(folder),
+        destination=dlt.destinations.duckdb(str(database)),
+        dataset_name="aws_ecr",
+    )
+
+
+@pytest.fixture
+def load(server: EcrServer, pipeline: dlt.Pipeline) -> Callable[..., Outcome]:
+    """Loads the server's registries through the Python API: `load(mode="history")`."""
+
+    def loaded(**arguments: Any) -> Outcome:
+        source = ecr_source(**{"regions": ["eu-west-1"], "endpoint_url": server.url} | arguments)
+        pipeline.run(source)
+        return read_outcome(pipeline)
+
+    return loaded
+
+
+@pytest.fixture
+def ecr(server: EcrServer, database: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line as a process: `ecr("run", "--region", "eu-west-1")` against the server and the database."""
+
+    def command(*arguments: str, env: dict[str, str | None] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ECR_SOURCE, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment(server, database, env),
+            timeout=120,
+        )
+
+    return command
+
+
+def environment(server: EcrServer, database: Path, changes: dict[str, str | None] | None = None) -> dict[str, str]:
+    """The environment in which `ecr-source run` loads from `server` into `database`; None unsets a variable."""
+    settings = {
+        "SOURCES__ECR__ENDPOINT_URL": server.url,
+        "SOURCES__ECR__DATABASE": str(database),
+        "AWS_REGION": "eu-west-1",
+    }
+    merged: dict[str, str | None] = {**os.environ, **settings, **(changes or {})}
+    return {name: value for name, value in merged.items() if value is not None}

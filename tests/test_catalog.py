@@ -1,0 +1,146 @@
+"""The catalog against the installed service model, and one table more."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore
+import botocore.session
+import dlt
+import pytest
+
+from ecr_source import catalog, ecr_source
+from ecr_source.catalog.coverage import named_paths
+from ecr_source.catalog.model import scalar_paths
+from ecr_source.catalog.schema import column_descriptions
+from ecr_source.catalog.table import Member, OfScope, Operation, RunTable, Table
+from tests.conftest import Row
+from tests.ecr_server import EcrServer, Registry
+
+NO_ROW = {"nextToken"}
+EVERY_TABLE: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]
+
+
+@pytest.mark.parametrize("operation", {table.operation for table in catalog.TABLES}, ids=str)
+def test_every_member_of_the_response_is_in_a_column_or_left_out_with_a_reason(operation: Operation) -> None:
+    assert set(scalar_paths(operation)) - named_paths(operation) == NO_ROW
+
+
+def test_a_member_that_no_column_names_fails_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    (repositories, filters) = catalog.TABLES
+    columns = {name: source for name, source in repositories.columns.items() if name != "kms_key"}
+    monkeypatch.setattr(catalog, "TABLES", [Table(**{**vars(repositories), "columns": columns}), filters])
+    missing = set(scalar_paths(repositories.operation)) - named_paths(repositories.operation)
+    assert missing - NO_ROW == {"repositories[].encryptionConfiguration.kmsKey"}
+
+
+@pytest.mark.parametrize("table", EVERY_TABLE, ids=lambda table: table.name)
+def test_every_table_and_column_is_described(table: Table | RunTable) -> None:
+    assert table.description.endswith(".")
+    assert all(text.endswith(".") for text in column_descriptions(table).values()), column_descriptions(table)
+
+
+@pytest.mark.parametrize("table", EVERY_TABLE, ids=lambda table: table.name)
+def test_keys_are_columns(table: Table | RunTable) -> None:
+    assert set(table.key) <= set(table.columns)
+
+
+GADGETS = Table(
+    name="gadgets",
+    description="One row per gadget.",
+    operation=Operation("ecr", "DescribeGadgets", page_size=50),
+    rows="gadgets[]",
+    key=("registry_id", "region", "gadget_name"),
+    cursor="made_at",
+    columns={
+        "registry_id": OfScope("registry_id", told_by=Member("registryId")),
+        "region": OfScope("region"),
+        "gadget_name": "gadgetName",
+        "made_at": "madeAt",
+        "weight_in_grams": "dimensions.weightInGrams",
+    },
+)
+
+
+def add_gadgets(model: dict[str, Any]) -> None:
+    """Adds the operation DescribeGadgets to a service model."""
+    string, timestamp, integer = {"type": "string"}, {"type": "timestamp"}, {"type": "long"}
+    model["operations"]["DescribeGadgets"] = {
+        "name": "DescribeGadgets",
+        "http": {"method": "POST", "requestUri": "/"},
+        "input": {"shape": "DescribeGadgetsRequest"},
+        "output": {"shape": "DescribeGadgetsResponse"},
+    }
+    model["shapes"] |= {
+        "GadgetName": string,
+        "GadgetTime": timestamp,
+        "GadgetWeight": integer,
+        "GadgetDimensions": {
+            "type": "structure",
+            "members": {"weightInGrams": {"shape": "GadgetWeight", "documentation": "<p>The weight, in grams.</p>"}},
+        },
+        "Gadget": {
+            "type": "structure",
+            "members": {
+                "registryId": {"shape": "RegistryId"},
+                "gadgetName": {"shape": "GadgetName"},
+                "madeAt": {"shape": "GadgetTime"},
+                "dimensions": {"shape": "GadgetDimensions"},
+            },
+        },
+        "GadgetList": {"type": "list", "member": {"shape": "Gadget"}},
+        "DescribeGadgetsRequest": {
+            "type": "structure",
+            "members": {
+                "registryId": {"shape": "RegistryId"},
+                "nextToken": {"shape": "NextToken"},
+                "maxResults": {"shape": "MaxResults"},
+            },
+        },
+        "DescribeGadgetsResponse": {
+            "type": "structure",
+            "members": {"gadgets": {"shape": "GadgetList"}, "nextToken": {"shape": "NextToken"}},
+        },
+    }
+
+
+@pytest.fixture
+def gadgets(server: EcrServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A service model with one operation more, a server that serves it, and one catalog entry."""
+    version = "ecr/2015-09-21"
+    original = Path(botocore.__file__).parent / "data" / version / "service-2.json.gz"
+    model = json.loads(gzip.decompress(original.read_bytes()))
+    add_gadgets(model)
+    (tmp_path / "models" / version).mkdir(parents=True)
+    (tmp_path / "models" / version / "service-2.json").write_text(json.dumps(model))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path / "models"))
+
+    def describe_gadgets(registry: Registry, parameters: dict[str, Any]) -> dict[str, Any]:
+        made = [
+            {"gadgetName": f"g{n}", "madeAt": 1_700_000_000 + n, "dimensions": {"weightInGrams": n}} for n in range(120)
+        ]
+        return server.page("gadgets", made, parameters)
+
+    server.model = botocore.session.get_session().get_service_model("ecr")
+    server.operations["DescribeGadgets"] = describe_gadgets
+    monkeypatch.setattr(catalog, "TABLES", [*catalog.TABLES, GADGETS])
+
+
+@pytest.mark.usefixtures("gadgets")
+@pytest.mark.parametrize("mode", ["snapshot", "incremental", "history"])
+def test_one_table_more_is_one_catalog_entry_more(
+    server: EcrServer, pipeline: dlt.Pipeline, query: Callable[[str], list[Row]], mode: str
+) -> None:
+    server.registry().put("api")
+    for _ in range(2):
+        pipeline.run(ecr_source(regions=["eu-west-1"], endpoint_url=server.url, mode=mode))
+    assert query("SELECT region, count(*), sum(weight_in_grams) FROM gadgets GROUP BY ALL") == [
+        ("eu-west-1", 120, 7140)
+    ]
+    assert query("SELECT count(*) FROM repositories") == [(1,)]
+    assert column_descriptions(GADGETS)["weight_in_grams"] == "The weight, in grams."
+    assert server.calls["DescribeGadgets"] == 2 * 3

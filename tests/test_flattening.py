@@ -1,0 +1,278 @@
+"""What becomes of the members of a response; botocore's own parser is the oracle."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.session
+import orjson
+import pyarrow as pa
+import pytest
+from botocore.parsers import create_parser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecr_source.api import Page
+from ecr_source.arrow import flatten
+from ecr_source.catalog import TABLES
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import Member, Table
+from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
+from ecr_source.ledger import Outcome
+from ecr_source.scopes import Scope
+from tests.conftest import Row
+from tests.ecr_server import EcrServer
+
+REPOSITORIES, FILTERS = TABLES
+SCOPE = Scope("123456789012", "eu-west-1")
+EXTRACTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+Load = Callable[..., Outcome]
+Query = Callable[[str], list[Row]]
+
+
+def rows(response: dict[str, Any], table: Table = REPOSITORIES, scope: Scope = SCOPE) -> list[dict[str, Any]]:
+    flat: list[dict[str, Any]] = flatten(Page(1, response), table, scope, EXTRACTED_AT).to_pylist()
+    return flat
+
+
+def row(**members: Any) -> dict[str, Any]:
+    (only,) = rows({"repositories": [{"repositoryName": "api", **members}]})
+    return only
+
+
+# the oracle
+
+text = st.text(max_size=20)
+filters = st.lists(
+    st.fixed_dictionaries({"filterType": st.just("WILDCARD"), "filter": text}),
+    max_size=4,
+    unique_by=lambda f: f["filter"],
+)
+repositories = st.lists(
+    st.fixed_dictionaries(
+        {"repositoryName": st.text(min_size=1, max_size=20)},
+        optional={
+            "registryId": st.just(SCOPE.registry_id),
+            "repositoryArn": st.just("arn:aws:ecr:eu-west-1:123456789012:repository/api"),
+            "repositoryUri": text | st.none(),
+            "createdAt": st.floats(0, 4e9) | st.integers(0, 4_000_000_000) | st.none(),
+            "imageTagMutability": st.sampled_from(["MUTABLE", "IMMUTABLE", "A_VALUE_OF_TOMORROW"]),
+            "imageTagMutabilityExclusionFilters": filters | st.none(),
+            "imageScanningConfiguration": st.fixed_dictionaries({}, optional={"scanOnPush": st.booleans()}) | st.none(),
+            "encryptionConfiguration": st.fixed_dictionaries({}, optional={"encryptionType": text, "kmsKey": text}),
+        },
+    ),
+    max_size=8,
+    unique_by=lambda repository: str(repository["repositoryName"]),
+)
+
+
+def parsed_by_botocore(body: bytes) -> list[dict[str, Any]]:
+    model = botocore.session.get_session().get_service_model("ecr")
+    shape = model.operation_model("DescribeRepositories").output_shape
+    assert shape is not None
+    response = create_parser("json").parse({"body": body, "headers": {}, "status_code": 200}, shape)
+    parsed: list[dict[str, Any]] = response.get("repositories", [])
+    return parsed
+
+
+def at(item: dict[str, Any], path: str) -> Any:
+    for step in path.split("."):
+        item = item.get(step, {})
+    return None if item == {} else item
+
+
+@given(repositories)
+def test_every_member_has_the_value_that_botocore_parses(listed: list[dict[str, Any]]) -> None:
+    body = orjson.dumps({"repositories": listed})
+    flat = rows(orjson.loads(body))
+    expected = parsed_by_botocore(body)
+    for column, source in REPOSITORIES.sources.items():
+        if isinstance(source, Member):
+            assert [one[column] for one in flat] == [at(item, source.path) for item in expected], column
+
+
+@given(repositories)
+def test_every_filter_that_botocore_parses_is_a_row(listed: list[dict[str, Any]]) -> None:
+    body = orjson.dumps({"repositories": listed})
+    assert sorted((one["repository_name"], one["filter"]) for one in rows(orjson.loads(body), FILTERS)) == sorted(
+        (item["repositoryName"], one["filter"])
+        for item in parsed_by_botocore(body)
+        for one in item.get("imageTagMutabilityExclusionFilters", [])
+    )
+
+
+@given(repositories, st.randoms(use_true_random=False))
+def test_the_same_repositories_in_any_order_are_the_same_rows(listed: list[dict[str, Any]], order: Any) -> None:
+    shuffled = order.sample(listed, len(listed))
+    for item in shuffled:
+        if item.get("imageTagMutabilityExclusionFilters"):
+            filters = item["imageTagMutabilityExclusionFilters"]
+            item["imageTagMutabilityExclusionFilters"] = order.sample(filters, len(filters))
+    for table in (REPOSITORIES, FILTERS):
+        one, other = (rows({"repositories": some}, table) for some in (listed, shuffled))
+        assert sorted(map(repr, one)) == sorted(map(repr, other))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | text,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    ),
+    st.sampled_from(["", "repositories", "repositoryName", "createdAt", "encryptionConfiguration", "registryId"]),
+)
+def test_any_json_at_any_place_is_a_row_or_a_malformed_response(value: Any, place: str) -> None:
+    item = {"repositoryName": "api", place: value} if place else value
+    response = {"repositories": value if place == "repositories" else [item]}
+    for table in (REPOSITORIES, FILTERS):
+        with suppress(MalformedResponse):
+            assert flatten(Page(1, response), table, SCOPE, EXTRACTED_AT).schema == arrow_schema(table)
+
+
+# missing members
+
+
+def test_the_three_members_of_the_documentations_example_are_a_row(server: EcrServer, load: Load, query: Query) -> None:
+    server.accounts = dict.fromkeys(server.accounts, "012345678910")
+    server.registry("us-west-2", "012345678910").repositories["ubuntu"] = {
+        "registryId": "012345678910",
+        "repositoryName": "ubuntu",
+        "repositoryArn": "arn:aws:ecr:us-west-2:012345678910:repository/ubuntu",
+    }
+    load(regions=["us-west-2"])
+    assert query("SELECT * EXCLUDE (extracted_at) FROM repositories") == [
+        (
+            "012345678910",
+            "us-west-2",
+            "ubuntu",
+            "arn:aws:ecr:us-west-2:012345678910:repository/ubuntu",
+            "aws",
+            *[None] * 8,
+        )
+    ]
+
+
+def test_a_missing_registry_id_and_region_are_the_scopes() -> None:
+    assert (row()["registry_id"], row()["region"], row()["partition"]) == ("123456789012", "eu-west-1", None)
+
+
+@pytest.mark.parametrize("name", [{}, {"repositoryName": None}])
+def test_a_row_without_its_key_is_an_error_that_names_the_page(name: dict[str, None]) -> None:
+    listed = [{"repositoryName": "api"}, {"repositoryUri": "u", **name}]
+    with pytest.raises(
+        MissingKey, match=r"page 1 of ecr:DescribeRepositories in 123456789012/eu-west-1: row 2 .* no repo"
+    ):
+        rows({"repositories": listed})
+
+
+def test_a_row_of_another_region_is_an_error() -> None:
+    with pytest.raises(ForeignRow, match="a row is of region us-east-1"):
+        row(repositoryArn="arn:aws:ecr:us-east-1:123456789012:repository/api")
+
+
+def test_a_response_without_the_list_has_no_rows() -> None:
+    assert rows({}) == []
+
+
+# derived columns
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace"), [("api", None), ("team/api", "team"), ("org/team/api", "org/team"), ("/api", None)]
+)
+def test_the_namespace_is_what_stands_before_the_last_slash(name: str, namespace: str | None) -> None:
+    assert row(repositoryName=name)["namespace"] == namespace
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso-b"])
+def test_the_partition_is_the_arns(partition: str) -> None:
+    assert row(repositoryArn=f"arn:{partition}:ecr:eu-west-1:123456789012:repository/api")["partition"] == partition
+
+
+def test_filters_are_numbered_in_sorted_order() -> None:
+    listed = [{"filterType": "WILDCARD", "filter": name} for name in ("dev*", "a*", "latest")]
+    response = {"repositories": [{"repositoryName": "api", "imageTagMutabilityExclusionFilters": listed}]}
+    assert [(one["ordinal"], one["filter"]) for one in rows(response, FILTERS)] == [
+        (0, "a*"),
+        (1, "dev*"),
+        (2, "latest"),
+    ]
+
+
+# timestamps
+
+
+@pytest.mark.parametrize(
+    "created_at",
+    [
+        1_700_000_000.123456,
+        "2023-11-14T22:13:20.123456Z",
+        "2023-11-14T22:13:20.123456+00:00",
+        "2023-11-14T23:13:20.123456+01:00",
+        "2023-11-14T22:13:20.123456",
+    ],
+)
+def test_timestamps_are_utc_to_the_microsecond(created_at: float | str, timezone_of_the_machine: str) -> None:
+    assert row(createdAt=created_at)["created_at"] == datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(params=["UTC", "America/New_York", "Asia/Kathmandu"])
+def timezone_of_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", request.param)
+        time.tzset()
+        yield request.param
+    time.tzset()
+
+
+@pytest.mark.parametrize("created_at", ["soon", True, {}, [], 1e300, ""])
+def test_a_timestamp_that_is_none_is_an_error_that_names_the_column(created_at: object) -> None:
+    with pytest.raises(MalformedResponse, match="created_at cannot be read as timestamp"):
+        row(createdAt=created_at)
+
+
+# members that the catalog does not name
+
+
+def test_members_that_no_column_names_are_kept() -> None:
+    kept = row(
+        zTomorrow=[1, {"b": 2, "a": None}],
+        encryptionConfiguration={"encryptionType": "KMS", "rotation": {"days": 90}},
+    )
+    assert kept["encryption_type"] == "KMS"
+    assert json.loads(kept["unmodelled"]) == {
+        "encryptionConfiguration": {"rotation": {"days": 90}},
+        "zTomorrow": [1, {"b": 2, "a": None}],
+    }
+
+
+def test_members_of_nested_rows_that_no_column_names_are_kept_with_those_rows() -> None:
+    response = {
+        "repositories": [
+            {
+                "repositoryName": "api",
+                "imageTagMutabilityExclusionFilters": [{"filterType": "REGEX", "filter": "x", "flags": "i"}],
+            }
+        ]
+    }
+    assert [one["unmodelled"] for one in rows(response, FILTERS)] == ['{"flags":"i"}']
+    assert [one["unmodelled"] for one in rows(response)] == [None]
+
+
+def test_unknown_members_and_enum_values_reach_the_database(server: EcrServer, load: Load, query: Query) -> None:
+    server.registry().put("api", imageTagMutability="A_VALUE_OF_TOMORROW", newMember="kept")
+    load()
+    assert query("SELECT image_tag_mutability, unmodelled FROM repositories") == [
+        ("A_VALUE_OF_TOMORROW", '{"newMember":"kept"}')
+    ]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_tables_have_scalar_columns_only(table: Table) -> None:
+    assert not any(pa.types.is_nested(field.type) for field in arrow_schema(table))
