@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/uv pip install --quiet --python .venv
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python
+LOCK := $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-header --quiet
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 \t\2/p' Makefile | expand -t 20
@@ -19,15 +20,15 @@ check: .venv/ready ## lint and strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/ready ## time this project beside the other ways, and write docs/performance.md
+bench: .venv/ready .venv-bench/ready ## time this project beside the other ways, and write docs/performance.md
 	$(BIN)/python -m tests.bench
 
 lock: .venv/ready ## write requirements.lock anew, with the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --upgrade \
-		--generate-hashes --no-header --quiet --output-file requirements.lock
+	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
+	$(LOCK) --group bench --output-file tests/bench/requirements.lock
 
 clean: ## delete what was made
-	rm -rf .venv ecr.duckdb .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench ecr.duckdb .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "installing into .venv (once)"
@@ -35,6 +36,11 @@ clean: ## delete what was made
 	@$(PYTHON) -m venv .venv
 	@awk '/^[^ ]/ {uv = /^uv==/} uv' requirements.lock > .venv/uv.lock
 	@$(BIN)/pip install -qq --no-compile --require-hashes --requirement .venv/uv.lock
-	@$(INSTALL) --require-hashes --requirement requirements.lock
-	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(INSTALL) .venv --require-hashes --requirement requirements.lock
+	@$(INSTALL) .venv --no-deps --no-build-isolation --editable .
 	@touch .venv/ready
+
+.venv-bench/ready: .venv/ready tests/bench/requirements.lock
+	@$(PYTHON) -m venv --without-pip .venv-bench
+	@$(INSTALL) .venv-bench --require-hashes --requirement tests/bench/requirements.lock
+	@touch .venv-bench/ready

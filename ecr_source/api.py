@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
+import pyarrow as pa
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import OperationModel
 
 from ecr_source.catalog.model import is_paginated
 from ecr_source.catalog.table import Operation
-from ecr_source.errors import CallFailed, Denied, Disabled, Gone, LoopingToken, TokenRejected
+from ecr_source.decode import decode
+from ecr_source.errors import (
+    CallFailed,
+    Denied,
+    Disabled,
+    Gone,
+    LoopingToken,
+    MalformedResponse,
+    NotWhole,
+    TokenRejected,
+)
 from ecr_source.scopes import Connection, Scope
-
-Response: TypeAlias = dict[str, Any]
-"""A decoded JSON object: its shape is for the catalog to say."""
 
 _BODY = "decodedBody"
 
@@ -31,10 +40,10 @@ _DISABLED = {"UnrecognizedClientException", "InvalidClientTokenId"}
 
 @dataclass(frozen=True)
 class Page:
-    """One response of a listing; `number` counts from 1."""
+    """One response of a listing, as `decode` returns it; `number` counts from 1."""
 
     number: int
-    response: Response
+    response: pa.Table
 
 
 @dataclass
@@ -50,7 +59,7 @@ class Usage:
 class Api:
     """Calls the operations of one scope, and counts what they cost.
 
-    Response bodies are decoded by orjson, not by botocore's parser, which is thirty times slower, drops members that
+    Response bodies are decoded into Arrow, not by botocore's parser, which is thirty times slower, drops members that
     its model does not know and turns timestamps into local time. Signing, retries and errors stay botocore's.
     """
 
@@ -61,7 +70,7 @@ class Api:
         events = self.client.meta.events
         service = self.client.meta.service_model.service_id.hyphenize()
         events.register(f"request-created.{service}", self._count_request)
-        events.register(f"before-parse.{service}", _decode)
+        events.register(f"before-parse.{service}", _decode, unique_id="ecr-source-decode")
         events.register(f"response-received.{service}", self._count_throttled)
 
     @property
@@ -76,14 +85,14 @@ class Api:
         """What the calls of `operation` have cost so far."""
         return self.usage.setdefault(operation.name, Usage())
 
-    def call(self, operation: Operation, **parameters: object) -> Response:
+    def call(self, operation: Operation, **parameters: object) -> pa.Table:
         """The decoded response of one call.
 
         Raises:
             CallFailed: and its subclasses Denied, Disabled, Gone, after all retries.
         """
         try:
-            return getattr(self.client, xform_name(operation.name))(**parameters)[_BODY]  # type: ignore[no-any-return]
+            return getattr(self.client, xform_name(operation.name))(**parameters)[_BODY]
         except (ClientError, BotoCoreError) as error:
             raise self._sorted(error, operation) from error
 
@@ -103,7 +112,7 @@ class Api:
         while True:
             response = self._page(operation, number, parameters)
             yield Page(number, response)
-            token = response.get("nextToken")
+            token = response["nextToken"][0].as_py() if "nextToken" in response.column_names else None
             if token is None:
                 return
             seen[token] += 1
@@ -131,7 +140,7 @@ class Api:
         while batches:
             batch = batches.pop(0)
             try:
-                response = self.call(operation, **self._registry(), **{operation.names: batch})
+                response = self._page(operation, number + 1, {**self._registry(), operation.names: batch})
             except Gone as error:
                 if len(batch) == 1:
                     error.resource = batch[0]
@@ -146,9 +155,11 @@ class Api:
     def _registry(self) -> dict[str, object]:
         return {"registryId": self.scope.registry_id}
 
-    def _page(self, operation: Operation, number: int, parameters: dict[str, object]) -> Response:
+    def _page(self, operation: Operation, number: int, parameters: dict[str, object]) -> pa.Table:
         try:
             return self.call(operation, **parameters)
+        except MalformedResponse as error:
+            raise MalformedResponse(f"page {number} of {operation} in {self.scope}: {error}") from error
         except CallFailed as error:
             if number > 1 and error.error_code == "InvalidParameterException":
                 raise TokenRejected(
@@ -193,8 +204,13 @@ class Api:
             self.usage.setdefault(event_name.rpartition(".")[2], Usage()).throttled += 1
 
 
-def _decode(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Takes the body out of botocore's parser's hands; a body that is no JSON object becomes an error to retry.
+def _decode(
+    operation_model: OperationModel,
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    **_: object,
+) -> None:
+    """Takes the body out of the hands of botocore's parser; a body that is not whole becomes an error to retry.
 
     botocore retries the codes that it knows: `RequestTimeout` stands for a body that did not arrive whole, and
     `ThrottlingException` for ECR's `ThrottleException`, which is on none of its lists.
@@ -204,13 +220,8 @@ def _decode(response_dict: dict[str, Any], customized_response_dict: dict[str, A
         response_dict["body"] = body.replace(b"ThrottleException", b"ThrottlingException")
         return
     try:
-        decoded = orjson.loads(body)
-        problem = None if isinstance(decoded, dict) else "the body is JSON, but not an object"
-    except orjson.JSONDecodeError as error:
-        decoded, problem = None, f"the body of {len(body)} bytes is not a whole JSON document: {error}"
-    if problem is None:
-        customized_response_dict[_BODY] = decoded
+        customized_response_dict[_BODY] = decode(body, operation_model)
         response_dict["body"] = b"{}"
-    else:
+    except NotWhole as error:
         response_dict["status_code"] = 500
-        response_dict["body"] = orjson.dumps({"__type": "RequestTimeout", "message": problem})
+        response_dict["body"] = orjson.dumps({"__type": "RequestTimeout", "message": str(error)})

@@ -1,187 +1,152 @@
-"""One decoded response becomes Arrow tables, by the catalog's schemas."""
+"""The rows of one decoded response as flat Arrow tables, by the catalog's schemas."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-import orjson
 import pyarrow as pa
-from botocore.utils import parse_timestamp
+import pyarrow.compute as pc
 
-from ecr_source.api import Page, Response
-from ecr_source.catalog.coverage import Members, named_members
+from ecr_source.api import Page
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import ArnField, Member, Namespace, OfParent, OfScope, Ordinal, Source, Table
+from ecr_source.decode import UNMODELLED
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
 from ecr_source.scopes import Scope
 
-_ABSENT: Response = {}
-_NOT_OF_THE_TYPE = (AttributeError, IndexError, OverflowError, TypeError, ValueError, pa.ArrowException)
 _ARN_INDEX = {"partition": 1, "region": 3}
+_BEFORE_THE_LAST_SLASH = r"(?s)^(?P<namespace>.+)/[^/]*$"
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of a page, each with the item whose list it is in and its position there."""
+    """The rows of a page, as structs, each with the item whose list it is in and its position there."""
 
-    items: list[Response]
-    parents: list[Response]
-    ordinals: list[int]
+    items: pa.StructArray
+    parents: pa.StructArray
+    ordinals: pa.Int64Array
 
 
 def flatten(page: Page, table: Table, scope: Scope, extracted_at: datetime) -> pa.Table:
     """The rows of `page` that belong to `table`, with its Arrow schema.
 
     An item that the page lists twice counts once, the last time. The members of a nested list are sorted by key.
-    Members that the catalog does not name go to `unmodelled`.
 
     Raises:
         MissingKey: a row lacks a member of the table's key.
         ForeignRow: a row names another registry or region than `scope`.
-        MalformedResponse: a member has another type than the service model says.
+        MalformedResponse: a member does not hold what its column needs.
     """
     where = f"page {page.number} of {table.operation} in {scope}"
-    try:
-        listed = _last_of_each(_list(page.response, table.steps[0]), table)
-        rows = _nested(listed, table) if len(table.steps) > 1 else _Rows(listed, listed, [])
-    except (AttributeError, TypeError) as error:
-        raise MalformedResponse(f"{where}: {table.rows} is not a list of objects ({error})") from error
     schema = arrow_schema(table)
+    listed = _last_of_each(_listed(page, table), table)
+    rows = _nested(listed, table) if len(table.steps) > 1 else _Rows(listed, listed, pa.array([], pa.int64()))
     columns = []
     for name, source in table.sources.items():
         try:
-            columns.append(_array(_values(source, rows, scope, where), schema.field(name).type))
-        except _NOT_OF_THE_TYPE as error:
+            columns.append(_typed(_values(source, rows, scope, where), schema.field(name).type))
+        except pa.ArrowException as error:
             raise MalformedResponse(f"{where}: {name} cannot be read as {schema.field(name).type} ({error})") from error
-    columns += [_unmodelled(rows, table), pa.array([extracted_at] * len(rows.items), TIMESTAMP)]
+    columns += [
+        rows.items.field(UNMODELLED),
+        pa.repeat(pa.scalar(extracted_at, TIMESTAMP), len(rows.items)),
+    ]
     flat = pa.Table.from_arrays(columns, schema=schema)
     _check_key(flat, table, where)
     return flat
 
 
 def listed_keys(page: Page, table: Table) -> pa.Table:
-    """The columns `table.listed_key` of all items of `page`, one row each, duplicates within the page left out."""
-    listed = _last_of_each(_list(page.response, table.steps[0]), table)
-    schema = pa.schema([arrow_schema(table).field(name) for name in table.listed_key])
-    return pa.table([_listed_values(source, listed) for source in table.listed_key.values()], schema=schema)
+    """The columns `table.listed_key` of all items of `page`, an item that is listed twice once."""
+    return _keys(_last_of_each(_listed(page, table), table), table)
 
 
-def _list(item: Response, member: str) -> list[Response]:
-    found = item.get(member)
-    if found is None:
-        return []
-    if not isinstance(found, list) or not all(type(row) is dict for row in found):
-        raise TypeError(f"{member} holds {type(found).__name__}")
-    return found
+def _listed(page: Page, table: Table) -> pa.StructArray:
+    return page.response.column(table.steps[0]).combine_chunks().flatten()
 
 
-def _last_of_each(listed: list[Response], table: Table) -> list[Response]:
-    keys = list(zip(*(_listed_values(source, listed) for source in table.listed_key.values()), strict=True))
-    last = dict(zip(keys, listed, strict=False))
-    return listed if len(last) == len(listed) or any(None in key for key in last) else list(last.values())
+def _keys(listed: pa.StructArray, table: Table) -> pa.Table:
+    sources = table.listed_key
+    return pa.table(
+        {name: _member(listed, source.path) for name, source in sources.items() if isinstance(source, Member)}
+    )
 
 
-def _listed_values(source: Source, listed: list[Response]) -> list[Any]:
-    assert isinstance(source, Member)
-    return _member(listed, source.path)
+def _last_of_each(listed: pa.StructArray, table: Table) -> pa.StructArray:
+    keys = _keys(listed, table)
+    indexed = keys.append_column("index", pa.array(range(len(listed)), pa.int64()))
+    last = indexed.group_by(keys.column_names, use_threads=False).aggregate([("index", "max")])
+    if last.num_rows == len(listed) or any(column.null_count for column in keys.columns):
+        return listed
+    return listed.take(last["index_max"].combine_chunks().sort())
 
 
-def _nested(listed: list[Response], table: Table) -> _Rows:
-    members = [
-        source.path for name, source in table.sources.items() if name in table.key and isinstance(source, Member)
-    ]
-    rows = _Rows([], [], [])
-    for parent in listed:
-        siblings = _list(parent, table.steps[1])
-        if not siblings:
-            continue
-        keys = [tuple(map(str, (_member([item], path)[0] for path in members))) for item in siblings]
-        unique = dict(zip(keys, siblings, strict=True))
-        for ordinal, key in enumerate(sorted(unique)):
-            rows.items.append(unique[key])
-            rows.parents.append(parent)
-            rows.ordinals.append(ordinal)
-    return rows
+def _nested(listed: pa.StructArray, table: Table) -> _Rows:
+    """The members of each item's list, sorted by key, each key once."""
+    lists = listed.field(table.steps[1])
+    items = lists.flatten()
+    key = {
+        name: _member(items, source.path)
+        for name, source in table.sources.items()
+        if name in table.key and isinstance(source, Member)
+    }
+    rows = pa.table({"parent": pc.list_parent_indices(lists), "index": pa.array(range(len(items)), pa.int64()), **key})
+    unique = rows.group_by(["parent", *key], use_threads=False).aggregate([("index", "max")])
+    ordered = unique.sort_by([(name, "ascending") for name in ("parent", *key)])
+    parents = ordered["parent"].combine_chunks()
+    return _Rows(
+        items.take(ordered["index_max"].combine_chunks()), listed.take(parents), _positions_within(parents.to_pylist())
+    )
 
 
-def _array(values: list[Any], type_: pa.DataType) -> pa.Array:
-    if type_ == TIMESTAMP:
-        return pa.array(list(map(_microseconds, values)), pa.int64()).cast(TIMESTAMP)
-    return pa.array(values, type_)
+def _positions_within(groups: Sequence[int]) -> pa.Int64Array:
+    positions: list[int] = []
+    for index, group in enumerate(groups):
+        positions.append(positions[-1] + 1 if index and groups[index - 1] == group else 0)
+    return pa.array(positions, pa.int64())
 
 
-def _values(source: Source, rows: _Rows, scope: Scope, where: str) -> list[Any]:
+def _values(source: Source, rows: _Rows, scope: Scope, where: str) -> pa.Array:
     match source:
         case Member(path):
             return _member(rows.items, path)
         case ArnField(path, field):
-            index = _ARN_INDEX[field]
-            return [arn.split(":", 5)[index] or None if arn else None for arn in _member(rows.items, path)]
+            parts = pc.split_pattern(_member(rows.items, path), ":", max_splits=5)
+            part = pc.list_element(parts, _ARN_INDEX[field])
+            return pc.if_else(pc.equal(part, ""), None, part)
         case Namespace(path):
-            return [name.rpartition("/")[0] or None if name else None for name in _member(rows.items, path)]
+            return pc.struct_field(pc.extract_regex(_member(rows.items, path), _BEFORE_THE_LAST_SLASH), "namespace")
         case Ordinal():
             return rows.ordinals
         case OfScope(attribute, told_by):
             expected = getattr(scope, attribute)
-            told = set(_values(told_by, rows, scope, where)) if told_by is not None else set()
-            if foreign := told - {None, expected}:
+            told = _values(told_by, rows, scope, where).unique().to_pylist() if told_by is not None else []
+            if foreign := set(told) - {None, expected}:
                 raise ForeignRow(
                     f"{where}: a row is of {attribute} {foreign.pop()}, not of the scope that was asked;"
                     " check the endpoint URL and the region"
                 )
-            return [expected] * len(rows.items)
+            return pa.repeat(pa.scalar(expected), len(rows.items))
         case OfParent(inner):
-            return _values(inner, _Rows(rows.parents, [], []), scope, where)
+            return _values(inner, _Rows(rows.parents, rows.parents, rows.ordinals), scope, where)
 
 
-def _member(items: Sequence[Response], path: str) -> list[Any]:
-    *structures, leaf = path.split(".")
-    for structure in structures:
-        items = [_ABSENT if (member := item.get(structure)) is None else member for item in items]
-    return [item.get(leaf) for item in items]
+def _member(items: pa.StructArray, path: str) -> pa.Array:
+    return pc.struct_field(items, path.split("."))
 
 
-def _microseconds(value: float | int | str | None) -> int | None:
-    """Microseconds since 1970 UTC, from what the JSON protocol allows: seconds as a number, or ISO 8601 text."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        raise TypeError("a boolean is not a timestamp")
-    if isinstance(value, (int, float)):
-        # Apart, because a double has no room for the microseconds of today's seconds times a million.
-        fraction, seconds = math.modf(value)
-        return int(seconds) * 1_000_000 + round(fraction * 1_000_000)
-    parsed = parse_timestamp(value)
-    utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    whole = int(utc.replace(microsecond=0).timestamp())
-    return whole * 1_000_000 + utc.microsecond
+def _typed(values: pa.Array, type_: pa.DataType) -> pa.Array:
+    return _timestamps(values) if type_ == TIMESTAMP else values.cast(type_)
 
 
-def _unmodelled(rows: _Rows, table: Table) -> pa.Array:
-    named = named_members(table)
-    structures = {name: members for name, members in named.items() if members}
-    return pa.array([_unnamed_json(item, named, structures) for item in rows.items], pa.string())
-
-
-def _unnamed_json(item: Response, named: Members, structures: Members) -> str | None:
-    if item.keys() <= named.keys() and all(
-        (member := item.get(name)) is None or member.keys() <= members.keys() for name, members in structures.items()
-    ):
-        return None
-    return orjson.dumps(_unnamed(item, named), option=orjson.OPT_SORT_KEYS).decode() if _unnamed(item, named) else None
-
-
-def _unnamed(item: Response, named: Members) -> Response:
-    unnamed: Response = {name: value for name, value in item.items() if name not in named}
-    for name, members in named.items():
-        member = item.get(name)
-        if members and isinstance(member, dict) and (inner := _unnamed(member, members)):
-            unnamed[name] = inner
-    return unnamed
+def _timestamps(seconds: pa.DoubleArray) -> pa.TimestampArray:
+    # Apart, because a double has no room for the microseconds of today's seconds times a million.
+    whole = pc.floor(seconds)
+    micros = pc.round(pc.multiply(pc.subtract(seconds, whole), 1e6), round_mode="half_to_even")
+    total = pc.add_checked(pc.multiply_checked(whole.cast(pa.int64()), 1_000_000), micros.cast(pa.int64()))
+    return total.cast(TIMESTAMP)
 
 
 def _check_key(flat: pa.Table, table: Table, where: str) -> None:

@@ -41,7 +41,7 @@ def check_destination(pipeline: dlt.Pipeline, database: Path) -> None:
         DestinationUnusable: with what is wrong, and what to do.
     """
     if pipeline.destination.destination_name == _DUCKDB:
-        _check_duckdb(database, pipeline.dataset_name)
+        return _check_duckdb(database, pipeline.dataset_name)
     try:
         with pipeline.destination_client() as client:
             client.is_storage_initialized()

@@ -43,6 +43,10 @@ class IncompleteRun(EcrSourceError):
     """Some scope or table was not read completely; what was read is loaded."""
 
 
+class NotWhole(EcrSourceError):
+    """A response body is not one whole JSON object; the call is repeated."""
+
+
 class MalformedResponse(EcrSourceError):
     """A response decodes as JSON but does not have the shape of the service model."""
 

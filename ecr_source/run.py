@@ -83,7 +83,8 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     check_credentials(Access(tuple(settings.regions or ()), settings.profile, settings.endpoint_url))
     pipeline = open_pipeline(settings, progress)
     try:
-        pipeline.run()
+        if pipeline.has_pending_data:
+            pipeline.run()
         pipeline.run(source)
     except PipelineStepFailed as failure:
         raise _reason(failure) from failure

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError, ProfileNotFound
@@ -25,6 +27,8 @@ CLIENT_CONFIG = Config(
     read_timeout=7,
     user_agent_extra="ecr-source",
 )
+
+_ALWAYS_ENABLED = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 _REJECTED = {
     "ExpiredToken",
@@ -73,29 +77,27 @@ def check_access(access: Access) -> None:
     """Checks all that needs neither credentials nor a call.
 
     Raises:
-        ConfigurationError: unknown region, region without ECR, malformed endpoint URL or registry id, unknown profile.
+        ConfigurationError: unknown region, region without ECR, malformed endpoint URL or registry id.
     """
     _check_endpoint_url(access.endpoint_url)
     if access.registry_id is not None and not re.fullmatch(r"[0-9]{12}", access.registry_id):
         raise ConfigurationError(f'registry id "{access.registry_id}" is not an AWS account id of twelve digits')
-    session = _session(access)
     for region in access.regions:
-        _check_region(session, region)
+        _check_region(region)
 
 
 def check_credentials(access: Access) -> tuple[str, ...]:
     """The regions to read; checks, without a call, that there are some, and credentials to read them.
 
     Raises:
-        ConfigurationError: as `check_access`; no region; no credentials.
+        ConfigurationError: unknown profile, no region, no credentials.
     """
-    check_access(access)
     session = _session(access)
     regions = access.regions or ((session.region_name,) if session.region_name else ())
     if not regions:
         raise ConfigurationError("no region: give --region, set AWS_REGION, or set a region in the AWS profile")
     for region in regions:
-        _check_region(session, region)
+        _check_region(region)
     _check_has_credentials(session)
     return tuple(dict.fromkeys(regions))
 
@@ -142,18 +144,27 @@ def _check_endpoint_url(url: str | None) -> None:
         raise ConfigurationError(f'endpoint URL "{masked(url)}" is not of the form http(s)://host[:port]')
 
 
-def _check_region(session: boto3.Session, region: str) -> None:
-    partitions = session.get_available_partitions()
-    with_ecr = {name for partition in partitions for name in session.get_available_regions("ecr", partition)}
+def _check_region(region: str) -> None:
+    with_ecr = _regions("ecr")
     if region in with_ecr:
         return
     # EC2 is in every region, so its list is the list of regions.
-    known = {name for partition in partitions for name in session.get_available_regions("ec2", partition)}
-    if region in known:
+    if region in _regions("ec2"):
         raise ConfigurationError(f'region "{region}" has no ECR endpoint in the installed botocore')
     near = difflib.get_close_matches(region, with_ecr, n=1)
     hint = f'did you mean "{near[0]}"?' if near else "a newer region needs a newer boto3"
     raise ConfigurationError(f'unknown region "{region}": {hint}')
+
+
+@cache
+def _regions(service: str) -> dict[str, str]:
+    """The regions with an endpoint of `service`, each with its partition, as botocore knows them."""
+    session = botocore.session.get_session()
+    return {
+        region: partition
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions(service, partition)
+    }
 
 
 def _check_has_credentials(session: boto3.Session) -> None:
@@ -173,10 +184,11 @@ def _caller_account(session: boto3.Session, access: Access, region: str) -> str:
     A region that is not enabled for the account rejects good credentials with the same code as bad ones; only bad ones
     are rejected everywhere.
     """
-    home = session.get_available_regions("sts", session.get_partition_for_region(region))
-    always_enabled = [name for name in ("us-east-1", "cn-north-1", "us-gov-west-1", *home) if name in home][:1]
+    partition = _regions("ecr")[region]
+    home = next(name for name, its in _regions("sts").items() if its == partition)
+    preferred = _ALWAYS_ENABLED.get(partition, home)
     rejected: ClientError | None = None
-    for candidate in dict.fromkeys([region, *always_enabled]):
+    for candidate in dict.fromkeys([region, preferred]):
         client = session.client("sts", region_name=candidate, endpoint_url=access.endpoint_url, config=CLIENT_CONFIG)
         try:
             return str(client.get_caller_identity()["Account"])

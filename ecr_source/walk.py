@@ -150,7 +150,7 @@ class Walk:
     def _spool(self, pages: Iterator[Page], scope: Scope, tables: list[Table], extracted_at: datetime) -> ListingSpool:
         spool = ListingSpool(self.folder, scope, tables)
         try:
-            for page in pages:
+            for page in _one_ahead(pages):
                 if self.stopped.is_set():
                     raise Interrupted(f"stopped while reading {scope}")
                 rows = {table: flatten(page, table, scope, extracted_at) for table in tables}
@@ -161,6 +161,15 @@ class Walk:
             spool.drop()
             raise
         return spool
+
+
+def _one_ahead(pages: Iterator[Page]) -> Iterator[Page]:
+    """The pages, each read while the one before it is worked on."""
+    with ThreadPoolExecutor(1, "page") as pool:
+        following = pool.submit(next, pages, None)
+        while (page := following.result()) is not None:
+            following = pool.submit(next, pages, None)
+            yield page
 
 
 def _read_error(error: CallFailed) -> ReadError:

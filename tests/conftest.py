@@ -11,11 +11,16 @@ from typing import Any
 
 import dlt
 import duckdb
+import hypothesis
 import pytest
 
 from ecr_source import ecr_source, read_outcome
 from ecr_source.ledger import Outcome
 from tests.ecr_server import ACCESS_KEY, EcrServer, serving
+
+# The time that an example takes says nothing about it; in CI a failure must be the change's, not the dice's.
+hypothesis.settings.register_profile("ecr", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("ecr")
 
 ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
 

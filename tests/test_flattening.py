@@ -22,6 +22,7 @@ from ecr_source.arrow import flatten
 from ecr_source.catalog import TABLES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Member, Table
+from ecr_source.decode import decode
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
 from ecr_source.ledger import Outcome
 from ecr_source.scopes import Scope
@@ -29,6 +30,7 @@ from tests.conftest import Row
 from tests.ecr_server import EcrServer
 
 REPOSITORIES, FILTERS = TABLES
+DESCRIBE_REPOSITORIES = botocore.session.get_session().get_service_model("ecr").operation_model("DescribeRepositories")
 SCOPE = Scope("123456789012", "eu-west-1")
 EXTRACTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -37,8 +39,12 @@ Query = Callable[[str], list[Row]]
 
 
 def rows(response: dict[str, Any], table: Table = REPOSITORIES, scope: Scope = SCOPE) -> list[dict[str, Any]]:
-    flat: list[dict[str, Any]] = flatten(Page(1, response), table, scope, EXTRACTED_AT).to_pylist()
+    flat: list[dict[str, Any]] = tabulate(json.dumps(response).encode(), table, scope).to_pylist()
     return flat
+
+
+def tabulate(body: bytes, table: Table, scope: Scope = SCOPE) -> pa.Table:
+    return flatten(Page(1, decode(body, DESCRIBE_REPOSITORIES)), table, scope, EXTRACTED_AT)
 
 
 def row(**members: Any) -> dict[str, Any]:
@@ -74,8 +80,7 @@ repositories = st.lists(
 
 
 def parsed_by_botocore(body: bytes) -> list[dict[str, Any]]:
-    model = botocore.session.get_session().get_service_model("ecr")
-    shape = model.operation_model("DescribeRepositories").output_shape
+    shape = DESCRIBE_REPOSITORIES.output_shape
     assert shape is not None
     response = create_parser("json").parse({"body": body, "headers": {}, "status_code": 200}, shape)
     parsed: list[dict[str, Any]] = response.get("repositories", [])
@@ -91,7 +96,7 @@ def at(item: dict[str, Any], path: str) -> Any:
 @given(repositories)
 def test_every_member_has_the_value_that_botocore_parses(listed: list[dict[str, Any]]) -> None:
     body = orjson.dumps({"repositories": listed})
-    flat = rows(orjson.loads(body))
+    flat = tabulate(body, REPOSITORIES).to_pylist()
     expected = parsed_by_botocore(body)
     for column, source in REPOSITORIES.sources.items():
         if isinstance(source, Member):
@@ -101,7 +106,7 @@ def test_every_member_has_the_value_that_botocore_parses(listed: list[dict[str, 
 @given(repositories)
 def test_every_filter_that_botocore_parses_is_a_row(listed: list[dict[str, Any]]) -> None:
     body = orjson.dumps({"repositories": listed})
-    assert sorted((one["repository_name"], one["filter"]) for one in rows(orjson.loads(body), FILTERS)) == sorted(
+    assert sorted((one["repository_name"], one["filter"]) for one in tabulate(body, FILTERS).to_pylist()) == sorted(
         (item["repositoryName"], one["filter"])
         for item in parsed_by_botocore(body)
         for one in item.get("imageTagMutabilityExclusionFilters", [])
@@ -122,17 +127,21 @@ def test_the_same_repositories_in_any_order_are_the_same_rows(listed: list[dict[
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | text,
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**70), 2**70)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | text,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     ),
     st.sampled_from(["", "repositories", "repositoryName", "createdAt", "encryptionConfiguration", "registryId"]),
 )
 def test_any_json_at_any_place_is_a_row_or_a_malformed_response(value: Any, place: str) -> None:
     item = {"repositoryName": "api", place: value} if place else value
-    response = {"repositories": value if place == "repositories" else [item]}
+    body = json.dumps({"repositories": value if place == "repositories" else [item]}).encode()
     for table in (REPOSITORIES, FILTERS):
         with suppress(MalformedResponse):
-            assert flatten(Page(1, response), table, SCOPE, EXTRACTED_AT).schema == arrow_schema(table)
+            assert tabulate(body, table).schema == arrow_schema(table)
 
 
 # missing members
@@ -232,9 +241,20 @@ def timezone_of_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("created_at", ["soon", True, {}, [], 1e300, ""])
-def test_a_timestamp_that_is_none_is_an_error_that_names_the_column(created_at: object) -> None:
-    with pytest.raises(MalformedResponse, match="created_at cannot be read as timestamp"):
+def test_a_timestamp_that_is_none_is_an_error_that_names_the_member(created_at: object) -> None:
+    with pytest.raises(MalformedResponse, match=r"createdAt|created_at"):
         row(createdAt=created_at)
+
+
+def test_a_malformed_member_is_named_with_its_page(server: EcrServer, load: Load) -> None:
+    server.registry().put("first")
+    server.registry().put("second", encryptionConfiguration={"encryptionType": ["KMS"]})
+    server.page_size = 1
+    (outcome, _) = load().tables
+    assert outcome.message == (
+        "page 2 of ecr:DescribeRepositories in 123456789012/eu-west-1:"
+        " repositories[0].encryptionConfiguration.encryptionType is ['KMS'], not a string"
+    )
 
 
 # members that the catalog does not name

@@ -20,6 +20,7 @@ ORDER = [
     "catalog.model",
     "catalog.schema",
     "catalog.coverage",
+    "decode",
     "scopes",
     "api",
     "arrow",

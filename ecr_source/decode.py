@@ -1,0 +1,142 @@
+"""The bytes of a response become one Arrow row, typed by botocore's service model."""
+
+from __future__ import annotations
+
+import reprlib
+from datetime import UTC
+from functools import cache
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.json
+from botocore.model import OperationModel, Shape
+from botocore.utils import parse_timestamp
+
+from ecr_source.errors import MalformedResponse, NotWhole
+
+UNMODELLED = "unmodelled"
+"""The field, in each row of a list, of members that the model does not name: JSON text."""
+
+_SCALARS = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "long": pa.int64(),
+    "float": pa.float64(),
+    "double": pa.float64(),
+    "timestamp": pa.float64(),  # seconds since 1970, as in the JSON protocol
+}
+
+_PYTHON_TYPES: dict[pa.DataType, set[type]] = {
+    pa.string(): {str},
+    pa.bool_(): {bool},
+    pa.int64(): {int},
+    pa.float64(): {int, float},
+}
+
+
+def decode(body: bytes, operation: OperationModel) -> pa.Table:
+    """The response as a table of one row, a column per member; structures are structs, lists are lists.
+
+    Arrow's JSON reader does it in C++. What it does not take (a member that the model does not know, a timestamp in
+    ISO 8601) goes through Python objects: five times slower, and with the same result.
+
+    Raises:
+        NotWhole: `body` is not one whole JSON object.
+        MalformedResponse: a member has another type than the model says.
+    """
+    schema = _response_schema(operation)
+    try:
+        table = pyarrow.json.read_json(
+            pa.BufferReader(body),
+            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            parse_options=pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+        )
+        if table.num_rows == 1:
+            return table
+    except pa.ArrowInvalid:
+        pass
+    return _decode_tolerantly(body, schema)
+
+
+@cache
+def _response_schema(operation: OperationModel) -> pa.Schema:
+    assert operation.output_shape is not None
+    return pa.schema([(name, _type(shape)) for name, shape in operation.output_shape.members.items()])
+
+
+def _type(shape: Shape) -> pa.DataType:
+    if shape.type_name == "structure":
+        return pa.struct([(name, _type(member)) for name, member in getattr(shape, "members", {}).items()])
+    if shape.type_name == "list":
+        item = _type(getattr(shape, "member"))  # noqa: B009 (the stubs do not know it)
+        return pa.list_(pa.struct([*item, (UNMODELLED, pa.string())]) if pa.types.is_struct(item) else item)
+    return _SCALARS[shape.type_name]
+
+
+def _decode_tolerantly(body: bytes, schema: pa.Schema) -> pa.Table:
+    try:
+        response = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotWhole(f"the body of {len(body)} bytes is not a whole JSON document: {error}") from error
+    if not isinstance(response, dict):
+        raise NotWhole("the body is JSON, but not an object")
+    columns = []
+    for field in schema:
+        value, _ = _conform(response.get(field.name), field.type, field.name)
+        try:
+            columns.append(pa.array([value], field.type))
+        except (OverflowError, pa.ArrowException) as error:
+            raise MalformedResponse(f"{field.name} holds a value that Arrow cannot hold ({error})") from error
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _conform(value: Any, type_: pa.DataType, path: str) -> tuple[Any, dict[str, Any]]:
+    """`value` as Arrow takes it for `type_`, and the members of it that the type does not name."""
+    if value is None:
+        return None, {}
+    if pa.types.is_list(type_):
+        return _conform_list(value, type_.value_type, path), {}
+    if pa.types.is_struct(type_):
+        return _conform_structure(value, type_, path)
+    if pa.types.is_floating(type_) and isinstance(value, str):
+        return _seconds(value, path), {}
+    if type(value) not in _PYTHON_TYPES[type_]:
+        raise MalformedResponse(f"{path} is {reprlib.repr(value)}, not a {type_}")
+    return value, {}
+
+
+def _conform_list(items: Any, type_: pa.DataType, path: str) -> list[Any]:
+    if not isinstance(items, list):
+        raise MalformedResponse(f"{path} is {reprlib.repr(items)}, not a list")
+    conformed = []
+    for index, item in enumerate(items):
+        if item is None:
+            raise MalformedResponse(f"{path}[{index}] is null")
+        value, unnamed = _conform(item, type_, f"{path}[{index}]")
+        if unnamed:
+            value[UNMODELLED] = orjson.dumps(unnamed, option=orjson.OPT_SORT_KEYS).decode()
+        conformed.append(value)
+    return conformed
+
+
+def _conform_structure(value: Any, type_: pa.StructType, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    if not isinstance(value, dict):
+        raise MalformedResponse(f"{path} is {reprlib.repr(value)}, not an object")
+    named = {field.name for field in type_} - {UNMODELLED}
+    conformed: dict[str, Any] = {}
+    unnamed = {name: member for name, member in value.items() if name not in named}
+    for name in named & value.keys():
+        conformed[name], inner = _conform(value[name], type_.field(name).type, f"{path}.{name}")
+        if inner:
+            unnamed[name] = inner
+    return conformed, unnamed
+
+
+def _seconds(text: str, path: str) -> float:
+    try:
+        parsed = parse_timestamp(text)
+    except ValueError as error:
+        raise MalformedResponse(f"{path} is {reprlib.repr(text)}, not a timestamp") from error
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

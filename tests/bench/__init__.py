@@ -1,0 +1,1 @@
+"""This project beside the other ways of getting a registry into DuckDB."""
