@@ -92,9 +92,16 @@ class Api:
             CallFailed: and its subclasses Denied, Disabled, Gone, after all retries.
         """
         try:
-            return getattr(self.client, xform_name(operation.name))(**parameters)[_BODY]
+            answer = getattr(self.client, xform_name(operation.name))(**parameters)
         except (ClientError, BotoCoreError) as error:
             raise self._sorted(error, operation) from error
+        if _BODY not in answer:  # the status was 200, so that botocore, having retried, raises nothing
+            raise CallFailed(
+                f"cannot call {operation} in {self.scope}: {answer['Error']['Message']}",
+                operation=str(operation),
+                error_code=NotWhole.__name__,
+            )
+        return answer[_BODY]
 
     def pages(self, operation: Operation) -> Iterator[Page]:
         """The pages of the listing of `operation`, until one has no `nextToken`.

@@ -9,12 +9,12 @@ from functools import cache
 from urllib.parse import urlsplit
 
 import boto3
-import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError, ProfileNotFound
 
 from ecr_source.catalog import GET_CALLER_IDENTITY
+from ecr_source.catalog.model import botocore_session
 from ecr_source.errors import ConfigurationError, CredentialsRejected, masked
 
 # Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
@@ -95,7 +95,7 @@ def check_credentials(access: Access) -> tuple[str, ...]:
     session = _session(access)
     regions = access.regions or ((session.region_name,) if session.region_name else ())
     if not regions:
-        raise ConfigurationError("no region: give --region, set AWS_REGION, or set a region in the AWS profile")
+        raise ConfigurationError("no region: give --region, set AWS_DEFAULT_REGION, or set a region in the AWS profile")
     for region in regions:
         _check_region(region)
     _check_has_credentials(session)
@@ -125,7 +125,7 @@ def connect(access: Access) -> list[Connection]:
 
 def _session(access: Access) -> boto3.Session:
     try:
-        return boto3.Session(profile_name=access.profile)
+        return boto3.Session(botocore_session=botocore_session(access.profile))
     except ProfileNotFound as error:
         raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error
     except BotoCoreError as error:
@@ -159,7 +159,7 @@ def _check_region(region: str) -> None:
 @cache
 def _regions(service: str) -> dict[str, str]:
     """The regions with an endpoint of `service`, each with its partition, as botocore knows them."""
-    session = botocore.session.get_session()
+    session = botocore_session()
     return {
         region: partition
         for partition in session.get_available_partitions()
@@ -184,11 +184,9 @@ def _caller_account(session: boto3.Session, access: Access, region: str) -> str:
     A region that is not enabled for the account rejects good credentials with the same code as bad ones; only bad ones
     are rejected everywhere.
     """
-    partition = _regions("ecr")[region]
-    home = next(name for name, its in _regions("sts").items() if its == partition)
-    preferred = _ALWAYS_ENABLED.get(partition, home)
+    always_enabled = _ALWAYS_ENABLED.get(_regions("ecr")[region], region)
     rejected: ClientError | None = None
-    for candidate in dict.fromkeys([region, preferred]):
+    for candidate in dict.fromkeys([region, always_enabled]):
         client = session.client("sts", region_name=candidate, endpoint_url=access.endpoint_url, config=CLIENT_CONFIG)
         try:
             return str(client.get_caller_identity()["Account"])

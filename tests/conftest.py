@@ -114,7 +114,7 @@ def environment(server: EcrServer, database: Path, changes: dict[str, str | None
     settings = {
         "SOURCES__ECR__ENDPOINT_URL": server.url,
         "SOURCES__ECR__DATABASE": str(database),
-        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
     }
     merged: dict[str, str | None] = {**os.environ, **settings, **(changes or {})}
     return {name: value for name, value in merged.items() if value is not None}

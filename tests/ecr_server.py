@@ -169,6 +169,7 @@ class EcrServer:
             DESCRIBE_REPOSITORIES: self._describe_repositories
         }
         self.model = _MODEL
+        self.answers: dict[bytes, Answer] | None = None
         self._registries: dict[tuple[str, str], Registry] = {}
         self._lock = threading.Lock()
         self._http = _HttpServer(("127.0.0.1", 0), _Handler)
@@ -214,10 +215,13 @@ class EcrServer:
                 return refused
             if service == "sts":
                 return _caller_identity(self.accounts[access_key])
-            try:
-                return Answer(body=orjson.dumps(self._answer(operation, region, access_key, parameters)))
-            except AnswerError as failure:
-                return failure.answer
+            request = orjson.dumps([operation, region, access_key, parameters])
+            if self.answers is not None and request in self.answers:
+                return self.answers[request]
+            answer = self._answer(operation, region, access_key, parameters)
+            if self.answers is not None:
+                self.answers[request] = answer
+            return answer
 
     def _refusal(self, service: str, operation: str, region: str, access_key: str) -> Answer | None:
         unknown = access_key not in self.accounts or region in self.disabled_regions
@@ -238,12 +242,15 @@ class EcrServer:
                 return THROTTLED
         return None
 
-    def _answer(self, operation: str, region: str, access_key: str, parameters: Item) -> Item:
+    def _answer(self, operation: str, region: str, access_key: str, parameters: Item) -> Answer:
         if operation not in self.operations:
-            raise AnswerError("UnknownOperationException", f"{operation} is not served")
-        check_request(self.model.operation_model(operation).input_shape, parameters)
+            return error("UnknownOperationException", f"{operation} is not served")
         account = parameters.get("registryId", self.accounts[access_key])
-        return self.operations[operation](self.registry(region, account), parameters)
+        try:
+            check_request(self.model.operation_model(operation).input_shape, parameters)
+            return Answer(body=orjson.dumps(self.operations[operation](self.registry(region, account), parameters)))
+        except AnswerError as failure:
+            return failure.answer
 
     def _describe_repositories(self, registry: Registry, parameters: Item) -> Item:
         names = parameters.get("repositoryNames")
@@ -391,5 +398,6 @@ if __name__ == "__main__":
     parser.add_argument("--repositories", type=int, required=True)
     with serving() as standalone:
         standalone.registry().fill(parser.parse_args().repositories)
+        standalone.answers = {}  # nothing changes here, so that an answer can be kept
         print(standalone.url, flush=True)
         threading.Event().wait()

@@ -7,15 +7,28 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-import botocore.session
+from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel, Shape
+from botocore.session import Session
 
 from ecr_source.catalog.table import Operation
 
 
+def botocore_session(profile: str | None = None) -> Session:
+    """A new session that shares what it reads of botocore's data files, 0.1 s of JSON, with all others."""
+    session = Session(profile=profile)
+    session.register_component("data_loader", _data_loader(session.get_config_variable("data_path")))
+    return session
+
+
+@cache
+def _data_loader(data_path: str | None) -> Loader:
+    return create_loader(data_path)
+
+
 @cache
 def _operation_model(operation: Operation) -> OperationModel:
-    return botocore.session.get_session().get_service_model(operation.service).operation_model(operation.name)
+    return botocore_session().get_service_model(operation.service).operation_model(operation.name)
 
 
 def iam_action(operation: Operation) -> str:

@@ -12,7 +12,7 @@ import duckdb
 def main(url: str, database: str) -> None:
     listing = Path(database).with_suffix(".json")
     aws = Path(sys.executable).parent / "aws"
-    arguments = ["--endpoint-url", url, "--region", "eu-west-1", "--page-size", "1000", "--output", "json"]
+    arguments = ["--endpoint-url", url, "--region", "eu-west-1", "--output", "json"]
     with listing.open("wb") as file:
         subprocess.run([aws, "ecr", "describe-repositories", *arguments], stdout=file, check=True)
     with duckdb.connect(database) as target:
@@ -21,7 +21,3 @@ def main(url: str, database: str) -> None:
             " (SELECT unnest(repositories) AS r FROM read_json(?, maximum_object_size = 1000000000))",
             [str(listing)],
         )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 
 import duckdb
@@ -26,7 +25,3 @@ def main(url: str, database: str) -> None:
         for name, tables in parts.items():
             target.register("page", pa.concat_tables(tables))
             target.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM page")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import boto3
@@ -13,13 +12,9 @@ import pandas as pd
 def main(url: str, database: str) -> None:
     client = boto3.client("ecr", region_name="eu-west-1", endpoint_url=url)
     listed: list[Any] = []
-    for page in client.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000}):
+    for page in client.get_paginator("describe_repositories").paginate():
         listed.extend(page["repositories"])
     frame = pd.json_normalize(listed)
     with duckdb.connect(database) as target:
         target.register("frame", frame)
         target.execute("CREATE OR REPLACE TABLE repositories AS SELECT * FROM frame")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

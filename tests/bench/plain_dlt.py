@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +13,8 @@ def main(url: str, database: str) -> None:
     @dlt.resource(write_disposition="merge", primary_key=["registryId", "repositoryArn"])
     def repositories() -> Iterator[list[dict[str, Any]]]:
         client = boto3.client("ecr", region_name="eu-west-1", endpoint_url=url)
-        for page in client.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000}):
+        for page in client.get_paginator("describe_repositories").paginate():
             yield page["repositories"]
 
     pipeline = dlt.pipeline("plain", destination=dlt.destinations.duckdb(database), dataset_name="aws_ecr")
     pipeline.run(repositories())
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
