@@ -84,7 +84,9 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     pipeline = open_pipeline(settings, progress)
     try:
         if pipeline.has_pending_data:
-            pipeline.run()
+            # Not run(): it would drop them where the dataset does not exist yet.
+            pipeline.normalize()
+            pipeline.load()
         pipeline.run(source)
     except PipelineStepFailed as failure:
         raise _reason(failure) from failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 import dlt
 import pyarrow as pa
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.common.runtime.anon_tracker import disable_anon_tracker
 from dlt.common.schema.typing import TTableSchemaColumns
 from dlt.extract import DltResource
 
@@ -24,6 +26,12 @@ from ecr_source.spool import TableFile
 from ecr_source.walk import ScopeRead, Walk
 
 _OUTCOME = "ecr_outcome"
+
+
+if dlt.config.get("runtime.dlthub_telemetry") is None:
+    # Off unless the user turns it on; dlt's own default is on, and has taken effect with its import.
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    disable_anon_tracker()
 
 
 @dlt.source(name="ecr", section="ecr")

@@ -19,8 +19,9 @@ def load_ecr() -> None:
         IncompleteRun: something could not be read; the rest is loaded.
     """
     pipeline = dlt.pipeline("ecr", destination="duckdb", dataset_name="aws_ecr")
-    # dlt would otherwise load what an interrupted run left, and not read anew.
-    pipeline.run()
+    if pipeline.has_pending_data:  # run() alone would load what an interrupted run left, and not read anew
+        pipeline.normalize()
+        pipeline.load()
     print(pipeline.run(ecr_source()))
     read_outcome(pipeline).raise_on_incomplete()
 

@@ -1,0 +1,65 @@
+"""What README.md shows is what happens."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecr_source import catalog
+from ecr_source.catalog.model import iam_action
+from tests.conftest import ECR_SOURCE, environment
+from tests.ecr_server import EcrServer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def settled(text: str) -> str:
+    """`text` without what differs from run to run: ports and seconds."""
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+    return re.sub(r"\d+\.\d\d$", "SECONDS", text, flags=re.MULTILINE)
+
+
+def test_the_demo_prints_what_the_readme_shows_and_can_be_run_again() -> None:
+    command, installing, shown = blocks("console")[0].split("\n", 2)
+    assert (command, installing) == ("$ make demo", "installing into .venv (once)")
+    for _ in range(2):
+        done = subprocess.run([ECR_SOURCE, "demo"], capture_output=True, text=True, check=True)
+        assert settled(done.stderr + done.stdout) == settled(shown)
+    assert Path("ecr.duckdb").exists()
+
+
+def test_the_python_of_the_readme_runs(server: EcrServer, database: Path) -> None:
+    server.registry().put("api")
+    for code in reversed(blocks("python")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(server, database), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_least_policy_allows_what_the_tables_need() -> None:
+    (policy,) = blocks("json")
+    (statement,) = json.loads(policy)["Statement"]
+    assert statement["Action"] == sorted({iam_action(table.operation) for table in catalog.TABLES})
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_every_module_is_in_the_way_of_the_data() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    modules = {path.stem for path in (ROOT / "ecr_source").glob("*.py")} - {"__init__", "errors", "demo", "cli"}
+    assert {module for module in modules if f"`{module}`" not in contributing} == set()

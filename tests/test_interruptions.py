@@ -1,0 +1,139 @@
+"""Runs that are stopped or killed: the next one is right."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ecr_source import ecr_source
+from tests.conftest import ECR_SOURCE, Row, environment, make_pipeline
+from tests.ecr_server import EcrServer
+
+Ecr = Callable[..., subprocess.CompletedProcess[str]]
+Query = Callable[[str], list[Row]]
+
+STOPPED = 130
+COUNT = "SELECT count(*), count(DISTINCT repository_name) FROM repositories"
+
+
+def start(server: EcrServer, database: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [ECR_SOURCE, "run"],
+        env=environment(server, database),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_page(server: EcrServer, number: int) -> threading.Event:
+    """An event that is set when page `number` of the listing is asked for."""
+    asked = threading.Event()
+
+    def look(operation: str, call: int) -> None:
+        if operation == "DescribeRepositories" and call == number:
+            asked.set()
+
+    server.before_answer = look
+    return asked
+
+
+def wait_for_loading(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    assert any(line == "loading\n" for line in process.stderr)
+
+
+def leftovers(tmp_path: Path) -> list[Path]:
+    return [path for path in tmp_path.rglob("ecr_spool/**/*") if path.is_file()]
+
+
+@pytest.fixture
+def many(server: EcrServer) -> EcrServer:
+    """20,000 repositories."""
+    server.registry().fill(20_000)
+    return server
+
+
+def test_ctrl_c_while_reading_loses_nothing(
+    many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+) -> None:
+    assert ecr("run").returncode == 0
+    many.registry().put("new")
+    many.page_size = 100
+    asked = wait_for_page(many, many.calls["DescribeRepositories"] + 50)
+    process = start(many, database)
+    assert asked.wait(60)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == STOPPED
+    assert errors.splitlines()[-1] == "ecr-source: stopped; nothing is lost, the next run goes on from here"
+    assert "Traceback" not in errors
+    assert query(COUNT) == [(20_000, 20_000)]
+    many.page_size = None
+    assert ecr("run").returncode == 0
+    assert query(COUNT) == [(20_001, 20_001)]
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
+    many: EcrServer, ecr: Ecr, query: Query, database: Path, stop: signal.Signals
+) -> None:
+    process = start(many, database)
+    wait_for_loading(process)
+    process.send_signal(stop)
+    process.communicate(timeout=60)
+    assert process.returncode in (0, STOPPED, -signal.SIGKILL)
+    del many.registry().repositories["team-0/service-0000000"]
+    assert ecr("run").returncode == 0
+    assert query(COUNT) == [(19_999, 19_999)]
+    assert query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
+
+
+def test_a_run_that_is_killed_while_it_reads_leaves_nothing_behind(
+    many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+) -> None:
+    many.page_size = 100
+    asked = wait_for_page(many, 50)
+    process = start(many, database)
+    assert asked.wait(60)
+    process.kill()
+    process.communicate(timeout=60)
+    assert leftovers(tmp_path) != []
+    many.page_size = None
+    assert ecr("run").returncode == 0
+    assert query(COUNT) == [(20_000, 20_000)]
+    assert leftovers(tmp_path) == []
+
+
+def test_what_an_earlier_run_extracted_is_loaded_before_the_registry_is_read_anew(
+    server: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+) -> None:
+    server.registry().put("old")
+    earlier = make_pipeline(tmp_path / "dlt/pipelines", database)
+    earlier.extract(ecr_source(regions=["eu-west-1"], endpoint_url=server.url))
+    del server.registry().repositories["old"]
+    server.registry().put("new")
+    assert ecr("run").returncode == 0
+    assert query("SELECT repository_name FROM repositories") == [("new",)]
+    assert query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
+
+
+def test_what_waits_for_another_database_is_not_loaded_into_this_one(
+    server: EcrServer, ecr: Ecr, database: Path, tmp_path: Path
+) -> None:
+    server.registry().put("api")
+    assert ecr("run").returncode == 0
+    make_pipeline(tmp_path / "dlt/pipelines", database).extract(
+        ecr_source(regions=["eu-west-1"], endpoint_url=server.url)
+    )
+    done = ecr("run", "--database", str(tmp_path / "other.duckdb"))
+    assert done.returncode == 2
+    assert "wait to be loaded there: run for it first" in done.stderr
+    assert ecr("run").returncode == 0
+    assert ecr("run", "--database", str(tmp_path / "other.duckdb")).returncode == 0
