@@ -90,6 +90,7 @@ class IncrementalAppend:
             cursor = _ScopeCursor(table, file.scope, self)
             for batch in file.batches():
                 yield cursor(pa.Table.from_batches([batch]))
+            file.path.unlink()
 
 
 Mode: TypeAlias = Snapshot | History | IncrementalAppend
@@ -144,6 +145,7 @@ def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path
     yield dlt.mark.with_hints(empty, hints)
     for file, path in zip(files, paths, strict=True):
         yield dlt.mark.with_file_import(str(path), "parquet", file.rows, empty)
+        path.unlink()  # dlt has linked or copied it
 
 
 def _rows_of(file: TableFile) -> str:
@@ -167,6 +169,7 @@ def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
         for batch in file.batches():
             versions = pa.array(_row_versions(batch.select(hashed)), pa.string())
             writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, versions], schema=schema))
+    file.path.unlink()
     return path
 
 

@@ -100,6 +100,8 @@ def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:
         DestinationUnusable: the destination cannot be opened, or rows for another one wait in the working folder.
     """
     database = Path(settings.database).absolute()
+    if dlt.config.get("load.delete_completed_jobs") is None:
+        dlt.config["load.delete_completed_jobs"] = True  # dlt would keep a copy of all rows of all runs
     destination = make_destination(settings.destination, database)
     pipeline = dlt.pipeline(PIPELINE_NAME, destination=destination, dataset_name=settings.dataset, progress=progress)
     check_destination(pipeline, database)

@@ -167,10 +167,7 @@ def _keep_mode(mode: str) -> None:
 
 
 def _table_items(walk: _SharedWalk, table: Table) -> Items:
-    files = walk.files(table)
-    yield from walk.mode.items(table, files)
-    for file in files:
-        file.path.unlink()
+    yield from walk.mode.items(table, walk.files(table))
 
 
 def _ledger_items(walk: _SharedWalk, rows: Callable[[str, str, Sequence[ScopeRead]], pa.Table]) -> Items:

@@ -95,6 +95,15 @@ def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
     assert query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
 
 
+@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+def test_a_run_leaves_no_rows_behind_in_its_working_folder(
+    many: EcrServer, ecr: Ecr, tmp_path: Path, mode: str
+) -> None:
+    assert ecr("run", "--mode", mode).returncode == 0
+    assert [path for path in (tmp_path / "dlt").rglob("*") if path.stat().st_size > 100_000] == []
+    assert leftovers(tmp_path) == []
+
+
 def test_a_run_that_is_killed_while_it_reads_leaves_nothing_behind(
     many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
 ) -> None:
