@@ -120,7 +120,7 @@ class Api:
             response = self._page(operation, number, parameters)
             yield Page(number, response)
             token = response["nextToken"][0].as_py() if "nextToken" in response.column_names else None
-            if token is None:
+            if not token:
                 return
             seen[token] += 1
             if seen[token] > 1:
@@ -168,7 +168,7 @@ class Api:
         except MalformedResponse as error:
             raise MalformedResponse(f"page {number} of {operation} in {self.scope}: {error}") from error
         except CallFailed as error:
-            if number > 1 and error.error_code == "InvalidParameterException":
+            if "nextToken" in parameters and error.error_code == "InvalidParameterException":
                 raise TokenRejected(
                     f"cannot list {operation} in {self.scope}: the service rejected the nextToken of page {number}"
                     " twice, the second time in a listing started anew; run again later"

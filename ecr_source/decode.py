@@ -1,7 +1,8 @@
-"""The bytes of a response become one Arrow row, typed by botocore's service model."""
+"""The bytes of a response become one Arrow row: the members that the catalog names, typed by botocore's model."""
 
 from __future__ import annotations
 
+import re
 import reprlib
 from datetime import UTC
 from functools import cache
@@ -13,10 +14,11 @@ import pyarrow.json
 from botocore.model import OperationModel, Shape
 from botocore.utils import parse_timestamp
 
+from ecr_source.catalog.coverage import named_paths
 from ecr_source.errors import MalformedResponse, NotWhole
 
 UNMODELLED = "unmodelled"
-"""The field, in each row of a list, of members that the model does not name: JSON text."""
+"""The field, in each row of a list, of members that the catalog does not name: JSON text."""
 
 _SCALARS = {
     "string": pa.string(),
@@ -39,7 +41,7 @@ _PYTHON_TYPES: dict[pa.DataType, set[type]] = {
 def decode(body: bytes, operation: OperationModel) -> pa.Table:
     """The response as a table of one row, a column per member; structures are structs, lists are lists.
 
-    Arrow's JSON reader does it in C++. What it does not take (a member that the model does not know, a timestamp in
+    Arrow's JSON reader does it in C++. What it does not take (a member that the catalog does not name, a timestamp in
     ISO 8601) goes through Python objects: five times slower, and with the same result.
 
     Raises:
@@ -62,15 +64,24 @@ def decode(body: bytes, operation: OperationModel) -> pa.Table:
 
 @cache
 def _response_schema(operation: OperationModel) -> pa.Schema:
-    assert operation.output_shape is not None
-    return pa.schema([(name, _type(shape)) for name, shape in operation.output_shape.members.items()])
+    named = named_paths(operation.service_model.service_name, operation.name)
+    return pa.schema(_fields(operation.output_shape, "", named | {"nextToken"}))
 
 
-def _type(shape: Shape) -> pa.DataType:
+def _fields(structure: Shape | None, path: str, named: set[str]) -> list[tuple[str, pa.DataType]]:
+    fields = []
+    for name, shape in getattr(structure, "members", {}).items():
+        member = f"{path}{name}"
+        if any(re.match(rf"{re.escape(member)}(\[\]|\.|$)", other) for other in named):
+            fields.append((name, _type(shape, member, named)))
+    return fields
+
+
+def _type(shape: Shape, path: str, named: set[str]) -> pa.DataType:
     if shape.type_name == "structure":
-        return pa.struct([(name, _type(member)) for name, member in getattr(shape, "members", {}).items()])
+        return pa.struct(_fields(shape, f"{path}.", named))
     if shape.type_name == "list":
-        item = _type(getattr(shape, "member"))  # noqa: B009 (the stubs do not know it)
+        item = _type(getattr(shape, "member"), f"{path}[]", named)  # noqa: B009 (the stubs do not know it)
         return pa.list_(pa.struct([*item, (UNMODELLED, pa.string())]) if pa.types.is_struct(item) else item)
     return _SCALARS[shape.type_name]
 

@@ -77,14 +77,17 @@ def ecr_source(
         )
     access = Access(tuple(regions or ()), profile, endpoint_url, registry_id)
     check_access(access)
-    walk = _SharedWalk(access, tuple(repositories or ()), load_mode)
+    yield from _resources(_SharedWalk(access, tuple(repositories or ()), load_mode))
+
+
+def _resources(walk: _SharedWalk) -> Iterator[DltResource]:
     for table in catalog.TABLES:
         yield dlt.resource(
             _table_items,
             name=table.name,
             columns=_columns(table),
-            primary_key=table.key if load_mode.unique_key else (),
-            write_disposition=load_mode.write_disposition,
+            primary_key=table.key if walk.mode.unique_key else (),
+            write_disposition=walk.mode.write_disposition,
         )(walk, table)
     for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         yield dlt.resource(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -89,8 +88,9 @@ class Walk:
     def _read_scope(self, connection: Connection) -> ScopeRead:
         api = Api(connection)
         read = ScopeRead(connection.scope, [], [])
-        for operation, tables in groupby(self.tables, key=lambda table: table.operation):
-            tables_read, errors = self._read_operation(api, operation, list(tables))
+        for operation in dict.fromkeys(table.operation for table in self.tables):
+            tables = [table for table in self.tables if table.operation == operation]
+            tables_read, errors = self._read_operation(api, operation, tables)
             read.tables.extend(tables_read)
             read.errors.extend(errors)
         return read

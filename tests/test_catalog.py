@@ -27,15 +27,34 @@ EVERY_TABLE: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]
 
 @pytest.mark.parametrize("operation", {table.operation for table in catalog.TABLES}, ids=str)
 def test_every_member_of_the_response_is_in_a_column_or_left_out_with_a_reason(operation: Operation) -> None:
-    assert set(scalar_paths(operation)) - named_paths(operation) == NO_ROW
+    assert set(scalar_paths(operation)) - named_paths(operation.service, operation.name) == NO_ROW
 
 
-def test_a_member_that_no_column_names_fails_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_kms_key(monkeypatch: pytest.MonkeyPatch) -> Table:
+    """A catalog that is older than the installed botocore: it does not know `kmsKey`."""
     (repositories, filters) = catalog.TABLES
     columns = {name: source for name, source in repositories.columns.items() if name != "kms_key"}
-    monkeypatch.setattr(catalog, "TABLES", [Table(**{**vars(repositories), "columns": columns}), filters])
-    missing = set(scalar_paths(repositories.operation)) - named_paths(repositories.operation)
+    older = Table(**{**vars(repositories), "columns": columns})
+    monkeypatch.setattr(catalog, "TABLES", [older, filters])
+    return older
+
+
+def test_a_member_that_no_column_names_fails_the_comparison(without_kms_key: Table) -> None:
+    operation = without_kms_key.operation
+    missing = set(scalar_paths(operation)) - named_paths(operation.service, operation.name)
     assert missing - NO_ROW == {"repositories[].encryptionConfiguration.kmsKey"}
+
+
+@pytest.mark.usefixtures("without_kms_key")
+def test_a_member_that_only_botocore_knows_is_kept(
+    server: EcrServer, pipeline: dlt.Pipeline, query: Callable[[str], list[Row]]
+) -> None:
+    server.registry().put("api", encryptionConfiguration={"encryptionType": "KMS", "kmsKey": "the key"})
+    pipeline.run(ecr_source(regions=["eu-west-1"], endpoint_url=server.url))
+    assert query("SELECT encryption_type, unmodelled FROM repositories") == [
+        ("KMS", '{"encryptionConfiguration":{"kmsKey":"the key"}}')
+    ]
 
 
 @pytest.mark.parametrize("table", EVERY_TABLE, ids=lambda table: table.name)
