@@ -18,7 +18,7 @@ from dlt.extract import DltResource
 from ecr_source import catalog
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
-from ecr_source.errors import ConfigurationError
+from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome, error_rows, scope_rows
 from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
 from ecr_source.scopes import Access, check_access, connect
@@ -100,15 +100,21 @@ def _resources(walk: _SharedWalk) -> Iterator[DltResource]:
 
 
 def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
-    """How the last run of `pipeline` that extracted `ecr_source` came out, from its trace."""
+    """How the last run of `pipeline` that extracted `ecr_source` came out, from dlt's trace.
+
+    Raises:
+        EcrSourceError: the trace does not tell, so that nobody takes silence for success.
+    """
     trace = pipeline.last_trace
-    steps = [step for step in trace.steps if step.step == "extract"] if trace else []
-    for step in steps:
-        for metrics in getattr(step.step_info, "metrics", {}).values():
-            for resource in (resource for load in metrics for resource in load["resource_metrics"].values()):
+    for step in reversed(trace.steps if trace else []):
+        for loads in getattr(step.step_info, "metrics", {}).values():
+            for resource in (resource for load in loads for resource in load.get("resource_metrics", {}).values()):
                 if _OUTCOME in resource.custom_metrics:
                     return Outcome.from_metric(resource.custom_metrics[_OUTCOME])
-    return Outcome(())
+    raise EcrSourceError(
+        f'the trace of pipeline "{pipeline.pipeline_name}" has no run of ecr_source:'
+        " turn dlt's enable_runtime_trace on, or look into the table extraction_scopes"
+    )
 
 
 class _SharedWalk:

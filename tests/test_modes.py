@@ -12,7 +12,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ecr_source import ecr_source, read_outcome
-from ecr_source.errors import ConfigurationError
+from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome
 from tests.conftest import Row, make_pipeline
 from tests.ecr_server import BROKEN, DENIED, Answer, EcrServer, error
@@ -356,6 +356,11 @@ def test_incremental_loads_a_repository_without_a_creation_date(server: EcrServe
     server.registry().put("undated", createdAt=None)
     load(mode="incremental")
     assert query("SELECT repository_name, created_at FROM repositories") == [("undated", None)]
+
+
+def test_an_outcome_that_is_not_known_is_no_success(pipeline: dlt.Pipeline) -> None:
+    with pytest.raises(EcrSourceError, match="look into the table extraction_scopes"):
+        read_outcome(pipeline)
 
 
 # the mode of a dataset
