@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 # dlt, boto3 and pyarrow take a second to import; the commands import what they need, so that --help need not wait.
-if TYPE_CHECKING:
-    from ecr_source.run import RunSettings
-
-COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, STOPPED = 0, 1, 2, 3, 130
-
 app = typer.Typer(
     name="ecr-source",
     help="Amazon ECR as tables, in DuckDB or a warehouse.",
@@ -73,6 +68,7 @@ def run_command(
     configuration, nothing was read; 3 nothing could be loaded; 130 stopped by Ctrl-C.
     """
     from ecr_source.errors import ConfigurationError
+    from ecr_source.report.run import UNUSABLE, refuse, run_and_report
     from ecr_source.run import resolve_settings
 
     try:
@@ -93,33 +89,8 @@ def run_command(
             }
         )
     except ConfigurationError as error:
-        raise _stop(error, UNUSABLE) from error
-    raise typer.Exit(load(settings))
-
-
-def load(settings: RunSettings) -> int:
-    """Runs once, prints how it came out, and returns the exit code."""
-    from rich.console import Console
-
-    from ecr_source.errors import ConfigurationError, EcrSourceError
-    from ecr_source.report.progress import make_progress
-    from ecr_source.report.tables import print_outcome
-    from ecr_source.run import run
-
-    if settings.endpoint_url:
-        typer.echo(f"endpoint: {settings.endpoint_url}", err=True)
-    try:
-        outcome = run(settings, make_progress(Console(stderr=True)))
-    except ConfigurationError as error:
-        raise _stop(error, UNUSABLE) from error
-    except EcrSourceError as error:
-        raise _stop(error, NOTHING_LOADED) from error
-    except KeyboardInterrupt as stop:
-        raise _stop("stopped; nothing is lost, the next run goes on from here", STOPPED) from stop
-    print_outcome(Console(), outcome)
-    if outcome.nothing_read:
-        return NOTHING_LOADED
-    return INCOMPLETE if outcome.incomplete else COMPLETE
+        raise typer.Exit(refuse(error, UNUSABLE)) from error
+    raise typer.Exit(run_and_report(settings))
 
 
 @app.command("tables")
@@ -143,16 +114,11 @@ def demo_command(
     database: Annotated[Path, typer.Option(help="The DuckDB file.")] = Path("ecr.duckdb"),
 ) -> None:
     """Load an embedded registry and ask it three questions; needs the extra `demo`, and no AWS account."""
-    from ecr_source.errors import EcrSourceError
+    from ecr_source.errors import ConfigurationError
+    from ecr_source.report.run import UNUSABLE, refuse
 
     try:
         from ecr_source.demo import demo
-
-        raise typer.Exit(demo(database))
-    except EcrSourceError as error:
-        raise _stop(error, UNUSABLE) from error
-
-
-def _stop(reason: object, code: int) -> typer.Exit:
-    typer.echo(f"ecr-source: {reason}", err=True)
-    return typer.Exit(code)
+    except ConfigurationError as error:
+        raise typer.Exit(refuse(error, UNUSABLE)) from error
+    raise typer.Exit(demo(database))

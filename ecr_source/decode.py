@@ -15,20 +15,14 @@ from botocore.model import OperationModel, Shape
 from botocore.utils import parse_timestamp
 
 from ecr_source.catalog.coverage import named_paths
+from ecr_source.catalog.schema import TYPE_OF_SHAPE
 from ecr_source.errors import MalformedResponse, NotWhole
 
 UNMODELLED = "unmodelled"
 """The field, in each row of a list, of members that the catalog does not name: JSON text."""
 
-_SCALARS = {
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "integer": pa.int64(),
-    "long": pa.int64(),
-    "float": pa.float64(),
-    "double": pa.float64(),
-    "timestamp": pa.float64(),  # seconds since 1970, as in the JSON protocol
-}
+# Seconds since 1970, as in the JSON protocol.
+_SCALARS = TYPE_OF_SHAPE | {"timestamp": pa.float64()}
 
 _PYTHON_TYPES: dict[pa.DataType, set[type]] = {
     pa.string(): {str},

@@ -14,8 +14,8 @@ import boto3
 import duckdb
 from rich.console import Console
 
-from ecr_source.cli import load
 from ecr_source.errors import ConfigurationError
+from ecr_source.report.run import run_and_report
 from ecr_source.report.tables import print_grid
 from ecr_source.run import resolve_settings
 
@@ -65,7 +65,7 @@ def demo(database: Path) -> int:
     with _embedded_registry() as endpoint_url:
         for region in REGIONS:
             _create_repositories(region, endpoint_url)
-        code = load(
+        code = run_and_report(
             resolve_settings({"endpoint_url": endpoint_url, "regions": list(REGIONS), "database": str(database)})
         )
     with duckdb.connect(str(database), read_only=True) as connection:

@@ -34,8 +34,9 @@ ORDER = [
     "report",
     "report.progress",
     "report.tables",
-    "cli",
+    "report.run",
     "demo",
+    "cli",
 ]
 WITHOUT_DLT = ORDER[: ORDER.index("modes")]
 

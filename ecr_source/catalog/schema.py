@@ -20,8 +20,9 @@ from ecr_source.catalog.table import (
 )
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+"""How a point in time is held: in UTC, to the microsecond."""
 
-_TYPE_OF_SHAPE = {
+TYPE_OF_SHAPE = {
     "string": pa.string(),
     "boolean": pa.bool_(),
     "integer": pa.int64(),
@@ -30,6 +31,8 @@ _TYPE_OF_SHAPE = {
     "double": pa.float64(),
     "timestamp": TIMESTAMP,
 }
+"""Arrow types of botocore's scalar shapes."""
+
 _TYPE_OF_NAME = {"string": pa.string(), "int64": pa.int64(), "timestamp": TIMESTAMP}
 
 _COMMON = {
@@ -73,7 +76,7 @@ def _type_and_description(table: Table, rows: str, source: Source) -> tuple[pa.D
     match source:
         case Member(path):
             shape = model.member_shape(table.operation, f"{rows}.{path}")
-            return _TYPE_OF_SHAPE[shape.type_name], model.description(shape)
+            return TYPE_OF_SHAPE[shape.type_name], model.description(shape)
         case ArnField(path, field):
             return pa.string(), f"The {field} in {path}."
         case Namespace(path):

@@ -1,0 +1,46 @@
+"""A run as people see it: progress, what came of each table, the exit code."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from ecr_source.errors import ConfigurationError, EcrSourceError
+from ecr_source.ledger import Outcome
+from ecr_source.report.progress import make_progress
+from ecr_source.report.tables import print_outcome
+from ecr_source.run import RunSettings, run
+
+COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, STOPPED = 0, 1, 2, 3, 130
+
+
+def run_and_report(settings: RunSettings) -> int:
+    """Runs once, prints how it came out, and returns the exit code."""
+    errors = Console(stderr=True)
+    if settings.endpoint_url:
+        _print_line(errors, f"endpoint: {settings.endpoint_url}")
+    try:
+        outcome = run(settings, make_progress(errors))
+    except ConfigurationError as error:
+        return refuse(error, UNUSABLE)
+    except EcrSourceError as error:
+        return refuse(error, NOTHING_LOADED)
+    except KeyboardInterrupt:
+        return refuse("stopped; nothing is lost, the next run goes on from here", STOPPED)
+    print_outcome(Console(), outcome)
+    return _exit_code(outcome)
+
+
+def refuse(reason: object, code: int) -> int:
+    """Prints the one sentence that says why nothing came of it, and returns `code`."""
+    _print_line(Console(stderr=True), f"ecr-source: {reason}")
+    return code
+
+
+def _exit_code(outcome: Outcome) -> int:
+    if outcome.nothing_read:
+        return NOTHING_LOADED
+    return INCOMPLETE if outcome.incomplete else COMPLETE
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
