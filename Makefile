@@ -28,7 +28,7 @@ lock: .venv/ready ## write requirements.lock anew, with the newest versions that
 	$(LOCK) --group bench --output-file tests/bench/requirements.lock
 
 clean: ## delete what was made
-	rm -rf .venv .venv-bench ecr.duckdb .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "installing into .venv (once)"

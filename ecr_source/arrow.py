@@ -64,7 +64,11 @@ def listed_keys(page: Page, table: Table) -> pa.Table:
 
 
 def _listed(page: Page, table: Table) -> pa.StructArray:
-    return page.response.column(table.steps[0]).combine_chunks().flatten()
+    lists = page.response.column(table.steps[0]).combine_chunks()
+    if lists.null_count:
+        # To read it as an empty registry would delete every row of the scope; an empty registry answers [].
+        raise MalformedResponse(f"page {page.number} of {table.operation} has no {table.steps[0]}")
+    return lists.flatten()
 
 
 def _keys(listed: pa.StructArray, table: Table) -> pa.Table:

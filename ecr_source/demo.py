@@ -66,8 +66,19 @@ def demo(database: Path) -> int:
         for region in REGIONS:
             _create_repositories(region, endpoint_url)
         code = run_and_report(
-            resolve_settings({"endpoint_url": endpoint_url, "regions": list(REGIONS), "database": str(database)})
+            resolve_settings(
+                {
+                    "endpoint_url": endpoint_url,
+                    "regions": list(REGIONS),
+                    "mode": "snapshot",
+                    "destination": "duckdb",
+                    "database": str(database),
+                    "dataset": "aws_ecr",
+                }
+            )
         )
+    if code:
+        return code
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("USE aws_ecr")
         for question, sql in QUESTIONS.items():

@@ -14,6 +14,7 @@ from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from ecr_source.errors import DestinationUnusable, masked
+from ecr_source.modes import Mode
 
 _DUCKDB = "duckdb"
 # The tables have no order to keep; what does not fit goes to disk. Loading 1,000,000 rows takes 200 MB less, in the
@@ -34,18 +35,21 @@ def make_destination(name: str, database: Path) -> AnyDestination:
         return cast("AnyDestination", Destination.from_reference(name))
     except UnknownDestinationModule as error:
         raise DestinationUnusable(
-            f'unknown destination "{name}": give one of dlt\'s, such as duckdb, postgres or filesystem'
+            f'unknown destination "{name}": give one of dlt\'s, such as duckdb or postgres'
         ) from error
 
 
-def check_destination(pipeline: dlt.Pipeline, database: Path) -> None:
+def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode) -> None:
     """Opens the destination of `pipeline`, so that what is wrong with it is said before anything is read.
+
+    A destination that lacks the mode's way of merging is refused: dlt would append instead.
 
     Raises:
         DestinationUnusable: with what is wrong, and what to do.
     """
     if pipeline.destination.destination_name == _DUCKDB:
         return _check_duckdb(database, pipeline.dataset_name)
+    _check_strategy(pipeline.destination, mode)
     try:
         with pipeline.destination_client() as client:
             client.is_storage_initialized()
@@ -61,8 +65,19 @@ def check_destination(pipeline: dlt.Pipeline, database: Path) -> None:
         ) from error
 
 
+def _check_strategy(destination: AnyDestination, mode: Mode) -> None:
+    if not isinstance(mode.write_disposition, dict):
+        return
+    strategy = mode.write_disposition.get("strategy")
+    if strategy not in (destination.capabilities().supported_merge_strategies or ()):
+        raise DestinationUnusable(
+            f"the destination {destination.destination_name} cannot replace rows ({strategy}), which {mode.name} mode"
+            " needs: use --mode incremental, or another destination"
+        )
+
+
 def _check_duckdb(database: Path, dataset: str) -> None:
-    if database.stem == dataset:
+    if database.stem.casefold() == dataset.casefold():
         raise DestinationUnusable(
             f'DuckDB cannot tell the database "{database.stem}" (of {database.name}) from a schema of the same name:'
             " give another --dataset or --database"
@@ -81,7 +96,7 @@ def _check_duckdb(database: Path, dataset: str) -> None:
 
 def _duckdb_reason(database: Path, error: duckdb.Error) -> str:
     text = str(error)
-    if "lock" in text:
+    if "Could not set lock" in text or "Conflicting lock" in text:
         return "another process holds it open; close that one, or wait for it, and run again"
     if "not a valid DuckDB" in text:
         return "it is not a DuckDB file; give another --database"

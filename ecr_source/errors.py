@@ -7,7 +7,8 @@ import re
 _SECRETS = re.compile(
     r"""
       \b(?:AKIA|ASIA)[A-Z0-9]{12,}                                   # access key ids
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                                # user:password of a URL
+    | (?<=://)[^\s@]*:\S*(?=@)                                       # user:password of a URL
+    | (?i:(?<=password=)|(?<=secret_access_key=)|(?<=session_token=))[^\s&]+
     | (?i:(?<=x-amz-security-token[:=])|(?<=signature=)|(?<=credential=))[^\s&,'"]+
     """,
     re.VERBOSE,

@@ -31,7 +31,7 @@ def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
             "calls": table.usage.calls,
             "throttled": table.usage.throttled,
             "retried": table.usage.retried,
-            "excepted_repositories": 0,
+            "excepted_repositories": sum(1 for error in read.errors if error.resource),
             "started_at": table.started_at,
             "finished_at": table.finished_at,
         }

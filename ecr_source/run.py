@@ -17,6 +17,7 @@ from ecr_source import catalog
 from ecr_source.destination import check_destination, make_destination
 from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError, masked
 from ecr_source.ledger import Outcome
+from ecr_source.modes import parse_mode
 from ecr_source.scopes import Access, check_credentials
 from ecr_source.source import ecr_source, read_outcome
 
@@ -57,7 +58,7 @@ def resolve_settings(given: dict[str, Any]) -> RunSettings:
     try:
         return resolve_configuration(RunSettings(), sections=("sources", "ecr"), explicit_value=explicit)
     except ConfigurationException as error:
-        raise ConfigurationError(f"a setting in sources.ecr cannot be read: {error}") from error
+        raise ConfigurationError(f"a setting in sources.ecr cannot be read: {masked(str(error))}") from error
 
 
 def run(settings: RunSettings, progress: Collector) -> Outcome:
@@ -104,11 +105,14 @@ def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:
         dlt.config["load.delete_completed_jobs"] = True  # dlt would keep a copy of all rows of all runs
     destination = make_destination(settings.destination, database)
     pipeline = dlt.pipeline(PIPELINE_NAME, destination=destination, dataset_name=settings.dataset, progress=progress)
-    check_destination(pipeline, database)
+    check_destination(pipeline, database, parse_mode(settings.mode, settings.initial_value, settings.end_value))
     place = f"{settings.destination} {database if settings.destination == 'duckdb' else ''} {settings.dataset}"
     before = _local_value(pipeline)
-    if before not in (None, place):
-        # dlt keeps cursors and mode in the working folder; those of another database are wrong here.
+    if before != place and pipeline.has_data:
+        # dlt keeps cursors and mode in the working folder; those of another database are wrong here, and this one's
+        # are restored from it.
+        if before is None and pipeline.has_pending_data:
+            return pipeline  # of a script with the same pipeline name
         if pipeline.has_pending_data:
             raise DestinationUnusable(
                 f'rows that an interrupted run read for "{before}" wait to be loaded there: run for it first'
@@ -131,7 +135,10 @@ def _reason(failure: PipelineStepFailed) -> BaseException:
         if isinstance(cause, (EcrSourceError, KeyboardInterrupt)):
             return cause
     text = " ".join(str(causes[-1]).split())
-    return LoadFailed(f"cannot {failure.step} what was read: {masked(text)}; the next run goes on from here")
+    return LoadFailed(
+        f"cannot {failure.step} what was read: {masked(text)}; the next run goes on from here"
+        ' ("dlt pipeline ecr abort-packages" gives up what waits)'
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

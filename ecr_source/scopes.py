@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from ecr_source.catalog import GET_CALLER_IDENTITY
 from ecr_source.catalog.model import botocore_session
@@ -140,6 +140,10 @@ def _check_endpoint_url(url: str | None) -> None:
         well_formed = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:
         well_formed = False
+    if well_formed and (parts.username or parts.password):
+        raise ConfigurationError(
+            "the endpoint URL holds a user name or password, which would end in logs: leave it out"
+        )
     if not well_formed:
         raise ConfigurationError(f'endpoint URL "{masked(url)}" is not of the form http(s)://host[:port]')
 
@@ -170,8 +174,8 @@ def _regions(service: str) -> dict[str, str]:
 def _check_has_credentials(session: boto3.Session) -> None:
     try:
         credentials = session.get_credentials()
-    except PartialCredentialsError as error:
-        raise ConfigurationError(f"the AWS credentials are incomplete: {masked(str(error))}") from error
+    except BotoCoreError as error:
+        raise ConfigurationError(f"the AWS credentials cannot be read: {masked(str(error))}") from error
     if credentials is None:
         raise ConfigurationError(
             "no AWS credentials found: set AWS_PROFILE, or the AWS_* variables, or run `aws login`"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import dlt
 import pyarrow as pa
+from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.runtime.anon_tracker import disable_anon_tracker
 from dlt.common.schema.typing import TTableSchemaColumns
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.extract import DltResource
 
 from ecr_source import catalog
@@ -105,7 +107,7 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
     Raises:
         EcrSourceError: the trace does not tell, so that nobody takes silence for success.
     """
-    trace = pipeline.last_trace
+    trace = pipeline.last_trace if pipeline.config.enable_runtime_trace else None
     for step in reversed(trace.steps if trace else []):
         for loads in getattr(step.step_info, "metrics", {}).values():
             for resource in (resource for load in loads for resource in load.get("resource_metrics", {}).values()):
@@ -166,13 +168,25 @@ class _SharedWalk:
 
 def _keep_mode(mode: str) -> None:
     """A dataset keeps the mode of its first load: tables of one mode make no sense to another."""
-    before = dlt.current.source_state().setdefault("mode", mode)
+    state = dlt.current.source_state()
+    pipeline = dlt.current.pipeline()
+    before = state.setdefault("mode", _mode_of_the_last_run(pipeline) or mode)
     if before != mode:
-        dataset = dlt.current.pipeline().dataset_name
         raise ConfigurationError(
-            f'the dataset "{dataset}" was loaded in {before} mode and would be damaged by {mode} mode:'
+            f'the dataset "{pipeline.dataset_name}" was loaded in {before} mode and would be damaged by {mode} mode:'
             f" go on with {before} mode, or load into another dataset"
         )
+
+
+def _mode_of_the_last_run(pipeline: dlt.Pipeline) -> str | None:
+    """What the dataset's own ledger says: dlt's state knows only the pipelines of this name."""
+    try:
+        with pipeline.sql_client() as client:
+            ledger = client.make_qualified_table_name(catalog.EXTRACTION_SCOPES.name)
+            rows = client.execute_sql(f"SELECT mode FROM {ledger} ORDER BY started_at DESC LIMIT 1")  # noqa: S608
+    except (DatabaseUndefinedRelation, SqlClientNotAvailable):
+        return None
+    return str(rows[0][0]) if rows else None
 
 
 def _table_items(walk: _SharedWalk, table: Table) -> Items:

@@ -134,18 +134,18 @@ class Walk:
         self, api: Api, operation: Operation, tables: list[Table], extracted_at: datetime
     ) -> tuple[dict[Table, TableFile], list[ReadError]]:
         missing: list[Gone] = []
+        named: list[str] = []
 
         def found() -> Iterator[Page]:
             for answer in api.named(operation, self.names):
                 if isinstance(answer, Gone):
                     missing.append(answer)
                 else:
+                    named.extend(listed_keys(answer, tables[0]).column(0).to_pylist())
                     yield answer
 
         spool = self._spool(found(), api.scope, tables, extracted_at)
-        gone = {error.resource for error in missing}
-        named = tuple(name for name in self.names if name not in gone)
-        return spool.complete(named) if named else {}, [_read_error(error) for error in missing]
+        return spool.complete(tuple(named)) if named else {}, [_read_error(error) for error in missing]
 
     def _spool(self, pages: Iterator[Page], scope: Scope, tables: list[Table], extracted_at: datetime) -> ListingSpool:
         spool = ListingSpool(self.folder, scope, tables)

@@ -2,7 +2,8 @@
 
     python pipelines/ecr_pipeline.py
 
-Regions, profile, mode and the rest come from `.dlt/config.toml` or the environment (`SOURCES__ECR__REGIONS`).
+Regions, profile and mode come from `.dlt/config.toml` or the environment (`SOURCES__ECR__REGIONS`); the destination is
+said below.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], code: int, sentence: 
     lines = [line for line in done.stderr.splitlines() if not line.startswith("endpoint: ")]
     assert (done.returncode, len(lines), done.stdout) == (code, 1, ""), done.stderr
     assert lines[0].startswith("ecr-source: ")
+    assert "hunter2" not in done.stderr
     assert sentence in lines[0]
 
 
@@ -67,6 +68,7 @@ def assert_nothing_was_read(server: EcrServer) -> None:
         ),
         (["--endpoint-url", "http://"], 'endpoint URL "http://" is not of the form'),
         (["--endpoint-url", "http://host:port"], 'endpoint URL "http://host:port" is not of the form'),
+        (["--endpoint-url", "http://me:hunter2@localhost"], "the endpoint URL holds a user name or password"),
         (["--profile", "nobody"], 'no AWS profile "nobody" in the AWS config files'),
         (["--registry-id", "12345"], 'registry id "12345" is not an AWS account id of twelve digits'),
         (["--table", "repositoris"], 'unknown table "repositoris"; did you mean "repositories"?'),
@@ -74,6 +76,7 @@ def assert_nothing_was_read(server: EcrServer) -> None:
         (["--destination", "oracel"], 'unknown destination "oracel": give one of dlt\'s'),
         (["--database", "no/such/folder/ecr.duckdb"], 'there is no folder "'),
         (["--database", "."], "it is a folder"),
+        (["--database", "AWS_ECR.duckdb"], 'DuckDB cannot tell the database "AWS_ECR"'),
         (
             ["--database", "aws_ecr.duckdb"],
             'DuckDB cannot tell the database "aws_ecr" (of aws_ecr.duckdb) from a schema',
@@ -124,7 +127,7 @@ def test_missing_credentials_are_refused(ecr: Ecr, server: EcrServer) -> None:
 
 def test_half_of_the_credentials_are_refused(ecr: Ecr) -> None:
     done = ecr("run", env={"AWS_SECRET_ACCESS_KEY": None})
-    assert_refused(done, UNUSABLE, "the AWS credentials are incomplete")
+    assert_refused(done, UNUSABLE, "the AWS credentials cannot be read: Partial credentials found in env")
 
 
 def test_a_setting_of_the_wrong_type_is_refused(ecr: Ecr) -> None:
@@ -136,7 +139,15 @@ def test_a_destination_that_is_not_there_is_refused_before_anything_is_read(ecr:
     url = f"postgresql://loader:hunter2@127.0.0.1:{_free_port()}/warehouse"
     done = ecr("run", "--destination", "postgres", env={"DESTINATION__POSTGRES__CREDENTIALS": url})
     assert_refused(done, UNUSABLE, "cannot open the destination postgres: ")
-    assert "hunter2" not in done.stderr
+    assert_nothing_was_read(server)
+
+
+def test_a_destination_that_cannot_merge_is_refused(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
+    bucket = {"DESTINATION__FILESYSTEM__BUCKET_URL": str(tmp_path / "lake")}
+    done = ecr("run", "--destination", "filesystem", env=bucket)
+    assert_refused(
+        done, UNUSABLE, "the destination filesystem cannot replace rows (delete-insert), which snapshot mode"
+    )
     assert_nothing_was_read(server)
 
 

@@ -185,8 +185,14 @@ def test_a_row_of_another_region_is_an_error() -> None:
         row(repositoryArn="arn:aws:ecr:us-east-1:123456789012:repository/api")
 
 
-def test_a_response_without_the_list_has_no_rows() -> None:
-    assert rows({}) == []
+@pytest.mark.parametrize("response", [{}, {"repositories": None}, {"message": "maintenance"}])
+def test_a_response_without_the_list_is_not_an_empty_registry(response: dict[str, Any]) -> None:
+    with pytest.raises(MalformedResponse, match="has no repositories"):
+        rows(response)
+
+
+def test_an_empty_list_has_no_rows() -> None:
+    assert rows({"repositories": []}) == []
 
 
 # derived columns

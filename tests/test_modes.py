@@ -25,6 +25,7 @@ UNREADABLE = {
     "denied": DENIED,
     "broken": BROKEN,
     "disabled": error("UnrecognizedClientException"),
+    "without the list": Answer(body=b'{"message": "maintenance"}'),
     "malformed": Answer(body=b'{"repositories": [{"repositoryName": {}}]}'),
 }
 
@@ -93,7 +94,7 @@ def test_a_scope_that_cannot_be_read_keeps_its_rows(
     two_regions.fail(UNREADABLE[reason], region="eu-west-1")
     load(regions=BOTH)
     assert query(REPOSITORIES) == [*before, ("us-east-1", "late", "MUTABLE")]
-    status = {"malformed": "failed", "broken": "failed"}.get(reason, reason)
+    status = reason if reason in ("denied", "disabled") else "failed"
     assert query("SELECT DISTINCT status, rows FROM extraction_scopes WHERE region = 'eu-west-1' ORDER BY rows") == [
         (status, 0),
         *query("SELECT 'complete', rows FROM extraction_scopes WHERE region = 'eu-west-1' AND rows > 0 ORDER BY rows"),
@@ -389,6 +390,20 @@ def test_the_mode_is_known_to_a_machine_that_never_ran_before(
     elsewhere = make_pipeline(tmp_path / "another machine", database)
     with pytest.raises(PipelineStepFailed, match="go on with history mode"):
         elsewhere.run(ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url))
+
+
+def test_the_mode_is_known_to_a_pipeline_of_another_name(
+    two_regions: EcrServer, load: Load, tmp_path: Path, database: Path
+) -> None:
+    load(mode="history")
+    another = dlt.pipeline(
+        "another",
+        pipelines_dir=str(tmp_path / "another"),
+        destination=dlt.destinations.duckdb(str(database)),
+        dataset_name="aws_ecr",
+    )
+    with pytest.raises(PipelineStepFailed, match="go on with history mode"):
+        another.run(ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url))
 
 
 def test_incremental_goes_on_where_another_machine_stopped(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+
 from rich.console import Console
 
-from ecr_source.errors import ConfigurationError, EcrSourceError
+from ecr_source.errors import ConfigurationError, EcrSourceError, masked
 from ecr_source.ledger import Outcome
 from ecr_source.report.progress import make_progress
 from ecr_source.report.tables import print_outcome
@@ -17,7 +19,7 @@ def run_and_report(settings: RunSettings) -> int:
     """Runs once, prints how it came out, and returns the exit code."""
     errors = Console(stderr=True)
     if settings.endpoint_url:
-        _print_line(errors, f"endpoint: {settings.endpoint_url}")
+        _print_line(errors, f"endpoint: {masked(settings.endpoint_url)}")
     try:
         outcome = run(settings, make_progress(errors))
     except ConfigurationError as error:
@@ -26,13 +28,16 @@ def run_and_report(settings: RunSettings) -> int:
         return refuse(error, NOTHING_LOADED)
     except KeyboardInterrupt:
         return refuse("stopped; nothing is lost, the next run goes on from here", STOPPED)
+    except Exception:  # a defect; Python's own exit code 1 would say that all else is loaded
+        traceback.print_exc()
+        return NOTHING_LOADED
     print_outcome(Console(), outcome)
     return _exit_code(outcome)
 
 
 def refuse(reason: object, code: int) -> int:
     """Prints the one sentence that says why nothing came of it, and returns `code`."""
-    _print_line(Console(stderr=True), f"ecr-source: {reason}")
+    _print_line(Console(stderr=True), f"ecr-source: {masked(str(reason))}")
     return code
 
 
