@@ -1,4 +1,4 @@
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test test-lowest check bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -15,6 +15,11 @@ demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three 
 test: check ## lint, types and all tests
 	$(BIN)/pytest
 
+test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
+	$(PYTHON) -m venv --without-pip .venv-lowest
+	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,postgres]" --group dev
+	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
+
 check: .venv/ready ## lint and strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -28,7 +33,7 @@ lock: .venv/ready ## write requirements.lock anew, with the newest versions that
 	$(LOCK) --group bench --output-file tests/bench/requirements.lock
 
 clean: ## delete what was made
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "installing into .venv (once)"
