@@ -18,13 +18,13 @@ from ecr_source.catalog.model import botocore_session
 from ecr_source.errors import ConfigurationError, CredentialsRejected, masked
 
 # Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
-# minute on an endpoint that is dead: 7 × 7 s for one that never answers. The service answers a page of 1,000 in about a
+# minute on an endpoint that is dead: 7 × 6 s for one that never answers. The service answers a page of 1,000 in about a
 # second. `standard` also has a quota: a client that retries more than it succeeds gets one attempt a call after about
 # a hundred retries. One listing is at most seven attempts from the end, so it never gets there.
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 7},
     connect_timeout=5,
-    read_timeout=7,
+    read_timeout=6,
     user_agent_extra="ecr-source",
 )
 
