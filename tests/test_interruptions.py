@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -21,26 +23,43 @@ STOPPED = 130
 COUNT = "SELECT count(*), count(DISTINCT repository_name) FROM repositories"
 
 
-def start(server: EcrServer, database: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [ECR_SOURCE, "run"],
+@contextmanager
+def running(server: EcrServer, database: Path) -> Iterator[subprocess.Popen[str]]:
+    """`ecr-source run` as a process, which does not outlive the test."""
+    command = [ECR_SOURCE, "run"]
+    with subprocess.Popen(
+        command,
         env=environment(server, database),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def wait_for_page(server: EcrServer, number: int) -> threading.Event:
-    """An event that is set when page `number` of the listing is asked for."""
-    asked = threading.Event()
+@dataclass
+class HeldPage:
+    """A page of the listing that the server does not answer before it is released."""
 
-    def look(operation: str, call: int) -> None:
-        if operation == "DescribeRepositories" and call == number:
-            asked.set()
+    asked: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
 
-    server.before_answer = look
-    return asked
+
+def hold_page(server: EcrServer, number: int) -> HeldPage:
+    """Holds the `number`th call of the listing from now on."""
+    page = HeldPage()
+    held = server.calls["DescribeRepositories"] + number
+
+    def hold(operation: str, call: int) -> None:
+        if operation == "DescribeRepositories" and call == held:
+            page.asked.set()
+            page.released.wait(60)
+
+    server.before_answer = hold
+    return page
 
 
 def wait_for_loading(process: subprocess.Popen[str]) -> None:
@@ -65,12 +84,13 @@ def test_ctrl_c_while_reading_loses_nothing(
     assert ecr("run").returncode == 0
     many.registry().put("new")
     many.page_size = 100
-    asked = wait_for_page(many, many.calls["DescribeRepositories"] + 50)
-    process = start(many, database)
-    assert asked.wait(60)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == STOPPED
+    page = hold_page(many, 50)
+    with running(many, database) as process:
+        assert page.asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        page.released.set()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == STOPPED, errors
     assert errors.splitlines()[-1] == "ecr-source: stopped; nothing is lost, the next run goes on from here"
     assert "Traceback" not in errors
     assert query(COUNT) == [(20_000, 20_000)]
@@ -84,10 +104,10 @@ def test_ctrl_c_while_reading_loses_nothing(
 def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
     many: EcrServer, ecr: Ecr, query: Query, database: Path, stop: signal.Signals
 ) -> None:
-    process = start(many, database)
-    wait_for_loading(process)
-    process.send_signal(stop)
-    process.communicate(timeout=60)
+    with running(many, database) as process:
+        wait_for_loading(process)
+        process.send_signal(stop)
+        process.communicate(timeout=60)
     assert process.returncode in (0, STOPPED, -signal.SIGKILL)
     del many.registry().repositories["team-0/service-0000000"]
     assert ecr("run").returncode == 0
@@ -108,11 +128,12 @@ def test_a_run_that_is_killed_while_it_reads_leaves_nothing_behind(
     many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
 ) -> None:
     many.page_size = 100
-    asked = wait_for_page(many, 50)
-    process = start(many, database)
-    assert asked.wait(60)
-    process.kill()
-    process.communicate(timeout=60)
+    page = hold_page(many, 50)
+    with running(many, database) as process:
+        assert page.asked.wait(60)
+        process.kill()
+        page.released.set()
+        process.communicate(timeout=60)
     assert leftovers(tmp_path) != []
     many.page_size = None
     assert ecr("run").returncode == 0
