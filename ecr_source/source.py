@@ -183,7 +183,7 @@ def _mode_of_the_last_run(pipeline: dlt.Pipeline) -> str | None:
     try:
         with pipeline.sql_client() as client:
             ledger = client.make_qualified_table_name(catalog.EXTRACTION_SCOPES.name)
-            rows = client.execute_sql(f"SELECT mode FROM {ledger} ORDER BY started_at DESC LIMIT 1")  # noqa: S608
+            rows = client.execute_sql(f"SELECT mode FROM {ledger} ORDER BY started_at DESC LIMIT 1")  # noqa: S608 (names of ours)
     except (DatabaseUndefinedRelation, SqlClientNotAvailable):
         return None
     return str(rows[0][0]) if rows else None
