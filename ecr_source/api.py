@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +15,11 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel
 
-from ecr_source.catalog.model import is_paginated
+from ecr_source.catalog.model import is_paginated, takes
 from ecr_source.catalog.table import Operation
-from ecr_source.decode import decode
+from ecr_source.decode import decode, parse
 from ecr_source.errors import (
+    Absent,
     CallFailed,
     Denied,
     Disabled,
@@ -27,23 +29,38 @@ from ecr_source.errors import (
     NotWhole,
     TokenRejected,
 )
+from ecr_source.rate import Rate
 from ecr_source.scopes import Connection, Scope
 
-_BODY = "decodedBody"
+_BODY = "body"
+
+# Smaller ones are decoded many at a time: Arrow's reader takes as long for one small body as for fifty.
+_DECODED_ALONE = 64_000
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _GONE = {"RepositoryNotFoundException", "ImageNotFoundException"}
 _THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+_INVALID = {"InvalidParameterException", "ValidationException"}
 # Connecting has shown that the credentials are good, so a region that does not know them is not enabled.
 _DISABLED = {"UnrecognizedClientException", "InvalidClientTokenId"}
 
 
 @dataclass(frozen=True)
-class Page:
-    """One response of a listing, as `decode` returns it; `number` counts from 1."""
+class Response:
+    """One response: the decoded row, if it is large, else the body, which is one whole JSON object."""
 
-    number: int
-    response: pa.Table
+    content: pa.Table | bytes
+
+    def member(self, name: str) -> Any:
+        """The top-level member of this name as a Python object; None if there is none."""
+        if isinstance(self.content, bytes):
+            return parse(self.content).get(name)
+        return self.content[name][0].as_py() if name in self.content.column_names else None
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the response takes, about."""
+        return len(self.content) if isinstance(self.content, bytes) else int(self.content.nbytes)
 
 
 @dataclass
@@ -57,25 +74,26 @@ class Usage:
 
 @dataclass
 class Api:
-    """Calls the operations of one scope, and counts what they cost.
+    """Calls the operations of one scope at the rate that the service grants, and counts what they cost.
 
     Response bodies are decoded into Arrow, not by botocore's parser, which is thirty times slower, drops members that
-    its model does not know and turns timestamps into local time. Signing, retries and errors stay botocore's.
+    its model does not know and turns timestamps into local time. Signing, retries and errors stay botocore's. Safe to
+    use from several threads.
     """
 
     connection: Connection
     usage: dict[str, Usage] = field(default_factory=dict)
+    notes: dict[Operation, str] = field(default_factory=dict)
+    _rates: dict[str, Rate] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        events = self.client.meta.events
-        service = self.client.meta.service_model.service_id.hyphenize()
-        events.register(f"request-created.{service}", self._count_request)
-        events.register(f"before-parse.{service}", _decode, unique_id="ecr-source-decode")
-        events.register(f"response-received.{service}", self._count_throttled)
-
-    @property
-    def client(self) -> BaseClient:
-        return self.connection.client
+        for client in self.connection.clients.values():
+            events = client.meta.events
+            service = client.meta.service_model.service_id.hyphenize()
+            events.register_first(f"request-created.{service}", self._before_request)
+            events.register(f"before-parse.{service}", _take_body, unique_id="ecr-source-body")
+            events.register(f"response-received.{service}", self._after_response)
 
     @property
     def scope(self) -> Scope:
@@ -83,56 +101,72 @@ class Api:
 
     def usage_of(self, operation: Operation) -> Usage:
         """What the calls of `operation` have cost so far."""
-        return self.usage.setdefault(operation.name, Usage())
+        with self._lock:
+            return self.usage.setdefault(operation.name, Usage())
 
-    def call(self, operation: Operation, **parameters: object) -> pa.Table:
-        """The decoded response of one call.
+    def rate_of(self, operation: Operation) -> Rate:
+        """The rate at which `operation` is called."""
+        return self._rate(operation.name)
+
+    def can_ask(self, operation: Operation) -> bool:
+        """Whether `operation` can tell of the registry of this scope, which need not be the caller's own."""
+        return self.connection.is_own_registry or takes(operation, "registryId")
+
+    def call(self, operation: Operation, **parameters: object) -> Response:
+        """The response to one call.
 
         Raises:
-            CallFailed: and its subclasses Denied, Disabled, Gone, after all retries.
+            CallFailed: and its subclasses Absent, Denied, Disabled, Gone, after all retries.
+            MalformedResponse: the response does not have the shape of the service model.
         """
+        client: BaseClient = self.connection.clients[operation.service]
         try:
-            answer = getattr(self.client, xform_name(operation.name))(**parameters)
+            answer = getattr(client, xform_name(operation.name))(**parameters)
         except (ClientError, BotoCoreError) as error:
-            raise self._sorted(error, operation) from error
+            raise self._sorted(error, operation, parameters) from error
         if _BODY not in answer:  # the status was 200, so that botocore, having retried, raises nothing
             raise CallFailed(
                 f"cannot call {operation} in {self.scope}: {answer['Error']['Message']}",
                 operation=str(operation),
                 error_code=NotWhole.__name__,
             )
-        return answer[_BODY]
+        response: Response = answer[_BODY]
+        return response
 
-    def pages(self, operation: Operation) -> Iterator[Page]:
-        """The pages of the listing of `operation`, until one has no `nextToken`.
+    def pages(self, operation: Operation, asked: Mapping[str, object] | None = None) -> Iterator[Response]:
+        """The pages of the listing of `operation`, until one has no token; a single one, if it does not page.
+
+        `asked` are request parameters; those with dots are members of structures: `imageId.imageDigest`.
 
         Raises:
             CallFailed: and its subclasses.
+            MalformedResponse: a response does not have the shape of the service model.
             LoopingToken: a token came a second time.
             TokenRejected: the service does not accept a token that it gave out.
         """
-        parameters = self._registry()
-        if is_paginated(operation) and operation.page_size is not None:
-            parameters["maxResults"] = operation.page_size
+        parameters = self._parameters(operation, asked or {})
+        paginated = is_paginated(operation)
+        if paginated and operation.page_size is not None:
+            parameters[operation.limit] = operation.page_size
         seen: Counter[str] = Counter()
         number = 1
         while True:
             response = self._page(operation, number, parameters)
-            yield Page(number, response)
-            token = response["nextToken"][0].as_py() if "nextToken" in response.column_names else None
+            yield response
+            token = response.member(operation.token) if paginated else None
             if not token:
                 return
             seen[token] += 1
             if seen[token] > 1:
                 raise LoopingToken(
-                    f"cannot list {operation} in {self.scope}: page {number} has the nextToken of an earlier page;"
-                    " run again, and report it to the operator of the endpoint if it persists"
+                    f"cannot list {operation} in {self.scope}: page {number} has the {operation.token} of an earlier"
+                    " page; run again, and report it to the operator of the endpoint if it persists"
                 )
-            parameters["nextToken"] = token
+            parameters[operation.token] = token
             number += 1
 
-    def named(self, operation: Operation, names: Sequence[str]) -> Iterator[Page | Gone]:
-        """The items of these names, in pages of `names_per_call` at most; a `Gone` for each name that does not exist.
+    def named(self, operation: Operation, names: Sequence[str]) -> Iterator[Response | Gone]:
+        """The items of these names, `names_per_call` at most in a response; a `Gone` for each that does not exist.
 
         The service answers for all names of a call or for none: a call that names one it does not know is halved until
         that name stands alone.
@@ -147,7 +181,7 @@ class Api:
         while batches:
             batch = batches.pop(0)
             try:
-                response = self._page(operation, number + 1, {**self._registry(), operation.names: batch})
+                response = self._page(operation, number + 1, self._parameters(operation, {operation.names: batch}))
             except Gone as error:
                 if len(batch) == 1:
                     error.resource = batch[0]
@@ -157,61 +191,128 @@ class Api:
                     batches[:0] = [batch[:half], batch[half:]]
                 continue
             number += 1
-            yield Page(number, response)
+            yield response
 
-    def _registry(self) -> dict[str, object]:
-        return {"registryId": self.scope.registry_id}
+    def decode(self, operation: Operation, responses: Sequence[Response]) -> pa.Table:
+        """The responses as one table, a row each, in their order.
 
-    def _page(self, operation: Operation, number: int, parameters: dict[str, object]) -> pa.Table:
+        Raises:
+            MalformedResponse: a response does not have the shape of the service model.
+        """
+        model = self.connection.clients[operation.service].meta.service_model.operation_model(operation.name)
+        tables: list[pa.Table] = []
+        bodies: list[bytes] = []
+        for response in responses:
+            if isinstance(response.content, bytes):
+                bodies.append(response.content)
+                continue
+            if bodies:
+                tables.append(decode(bodies, model))
+                bodies = []
+            tables.append(response.content)
+        return pa.concat_tables([*tables, decode(bodies, model)] if bodies else tables)
+
+    def _parameters(self, operation: Operation, asked: Mapping[str, object]) -> dict[str, Any]:
+        parameters: dict[str, Any] = dict(operation.parameters)
+        if operation not in self.notes:
+            parameters |= operation.preferred
+        if takes(operation, "registryId"):
+            parameters["registryId"] = self.scope.registry_id
+        for name, value in asked.items():
+            _put(parameters, name, value)
+        return parameters
+
+    def _page(self, operation: Operation, number: int, parameters: dict[str, Any]) -> Response:
         try:
             return self.call(operation, **parameters)
         except MalformedResponse as error:
             raise MalformedResponse(f"page {number} of {operation} in {self.scope}: {error}") from error
         except CallFailed as error:
-            if "nextToken" in parameters and error.error_code == "InvalidParameterException":
+            if error.error_code not in _INVALID:
+                raise
+            if operation.token in parameters:
                 raise TokenRejected(
-                    f"cannot list {operation} in {self.scope}: the service rejected the nextToken of page {number}"
-                    " twice, the second time in a listing started anew; run again later"
+                    f"cannot list {operation} in {self.scope}: the service rejected the {operation.token} of page"
+                    f" {number} twice, the second time in a listing started anew; run again later"
                 ) from error
-            raise
+            if not operation.preferred or not operation.preferred.items() <= parameters.items():
+                raise
+            for name in operation.preferred:
+                del parameters[name]
+            response = self.call(operation, **parameters)
+            self.notes[operation] = operation.without_preferred
+            return response
 
-    def _sorted(self, error: ClientError | BotoCoreError, operation: Operation) -> CallFailed:
-        where = f"cannot call {operation} in {self.scope}"
+    def _sorted(self, error: ClientError | BotoCoreError, operation: Operation, asked: Mapping[str, Any]) -> CallFailed:
+        resource = _resource(operation, asked)
+        where = f"cannot call {operation}{f' of {resource}' if resource else ''} in {self.scope}"
+        code = type(error).__name__
         if not isinstance(error, ClientError):
-            return CallFailed(f"{where}: {error}", operation=str(operation), error_code=type(error).__name__)
+            return CallFailed(f"{where}: {error}", operation=str(operation), error_code=code, resource=resource)
         code = error.response["Error"].get("Code", "")
         message = error.response["Error"].get("Message", "")
-        if code in _DENIED:
-            return Denied(
-                f"{where}: access denied; allow {operation} in the caller's IAM policy ({message})",
-                operation=str(operation),
-                error_code=code,
-            )
-        if code in _DISABLED:
-            return Disabled(
-                f"{where}: the region is not enabled for the account, or does not accept its session token ({code})",
-                operation=str(operation),
-                error_code=code,
-            )
-        if code in _GONE:
-            return Gone(f"{where}: {message}", operation=str(operation), error_code=code)
-        return CallFailed(f"{where}: {code}: {message}", operation=str(operation), error_code=code)
+        kind, text = CallFailed, f"{where}: {code}: {message}"
+        if code in operation.absent:
+            kind = Absent
+        elif code in _DENIED:
+            kind = Denied
+            text = f"{where}: access denied; allow {operation} in the caller's IAM policy ({message})"
+        elif code in _DISABLED:
+            kind = Disabled
+            text = f"{where}: the region is not enabled for the account, or does not accept its session token ({code})"
+        elif code in _GONE:
+            kind, text = Gone, f"{where}: {message}"
+        return kind(text, operation=str(operation), error_code=code, resource=resource)
 
-    def _count_request(self, operation_name: str, request: Any, **_: object) -> None:
-        usage = self.usage.setdefault(operation_name, Usage())
-        usage.calls += 1
-        if request.context.get("retries", {}).get("attempt", 1) > 1:
-            usage.retried += 1
+    def _rate(self, operation_name: str) -> Rate:
+        with self._lock:
+            return self._rates.setdefault(operation_name, Rate())
 
-    def _count_throttled(self, parsed_response: Any, context: Any, event_name: str, **_: object) -> None:
+    def _before_request(self, operation_name: str, request: Any, **_: object) -> None:
+        request.context["ecr_source_sent"] = self._rate(operation_name).take()
+        with self._lock:
+            usage = self.usage.setdefault(operation_name, Usage())
+            usage.calls += 1
+            if request.context.get("retries", {}).get("attempt", 1) > 1:
+                usage.retried += 1
+
+    def _after_response(self, parsed_response: Any, context: Any, event_name: str, **_: object) -> None:
+        operation_name = event_name.rpartition(".")[2]
+        rate = self._rate(operation_name)
         if parsed_response is None:
             return
         throttled = parsed_response.get("Error", {}).get("Code") in _THROTTLED
-        if throttled or parsed_response["ResponseMetadata"]["HTTPStatusCode"] == 429:
-            self.usage.setdefault(event_name.rpartition(".")[2], Usage()).throttled += 1
+        if not throttled and parsed_response["ResponseMetadata"]["HTTPStatusCode"] != 429:
+            rate.granted()
+            return
+        rate.refused(context["ecr_source_sent"])
+        with self._lock:
+            self.usage.setdefault(operation_name, Usage()).throttled += 1
 
 
-def _decode(
+def _put(parameters: dict[str, Any], path: str, value: object) -> None:
+    """Sets a request parameter; `imageId.imageDigest` is a member of a structure, `imageIds[].imageDigest` one of each
+    structure of a list."""
+    name, _, inner = path.partition(".")
+    if name.endswith("[]") and inner:
+        assert isinstance(value, list)
+        parameters[name.removesuffix("[]")] = [{inner: one} for one in value]
+    elif inner:
+        _put(parameters.setdefault(name, {}), inner, value)
+    else:
+        parameters[name.removesuffix("[]")] = value
+
+
+def _resource(operation: Operation, asked: Mapping[str, Any]) -> str:
+    """What a call asked for, for a person: the repository, with the digest where it was an image."""
+    if operation.each is None:
+        return ""
+    name = asked.get("repositoryName") or asked.get("resourceArn") or asked.get("replicationBackfillId")
+    digest = next((asked[member].get("imageDigest") for member in ("imageId", "subjectId") if member in asked), None)
+    return "@".join(filter(None, (str(name or ", ".join(asked.get("repositoryNames", ()))), digest)))
+
+
+def _take_body(
     operation_model: OperationModel,
     response_dict: dict[str, Any],
     customized_response_dict: dict[str, Any],
@@ -227,8 +328,15 @@ def _decode(
         response_dict["body"] = body.replace(b"ThrottleException", b"ThrottlingException")
         return
     try:
-        customized_response_dict[_BODY] = decode(body, operation_model)
+        customized_response_dict[_BODY] = _response(body, operation_model)
         response_dict["body"] = b"{}"
     except NotWhole as error:
         response_dict["status_code"] = 500
         response_dict["body"] = orjson.dumps({"__type": "RequestTimeout", "message": str(error)})
+
+
+def _response(body: bytes, operation_model: OperationModel) -> Response:
+    if len(body) > _DECODED_ALONE:
+        return Response(decode([body], operation_model))
+    parse(body)
+    return Response(body)

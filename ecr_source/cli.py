@@ -1,12 +1,15 @@
-"""What people type: `ecr-source run`, `ecr-source tables`, `ecr-source demo`."""
+"""What people type: `ecr-source run`, `ecr-source plan`, `ecr-source tables`, `ecr-source demo`."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ecr_source.run import RunSettings
 
 # dlt, boto3 and pyarrow take a second to import; the commands import what they need, so that --help need not wait.
 app = typer.Typer(
@@ -39,26 +42,71 @@ def _root(
     pass
 
 
+Region = Annotated[list[str] | None, typer.Option(help="A region to read; repeatable. Default: the AWS session's.")]
+Profile = Annotated[str | None, typer.Option(help="An AWS profile. Default: boto3's credential chain.")]
+EndpointUrl = Annotated[str | None, typer.Option(help="The endpoint of all services, instead of AWS's own.")]
+RegistryId = Annotated[str | None, typer.Option(help="Another account's registry, by its account id.")]
+Destination = Annotated[str | None, typer.Option(help="Any dlt destination.", show_default="duckdb")]
+Database = Annotated[Path | None, typer.Option(help="The DuckDB file.", show_default="ecr.duckdb")]
+Dataset = Annotated[str | None, typer.Option(help="The schema of the tables.", show_default="aws_ecr")]
+TableOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A group of tables, or a table, to load; repeatable: repositories, images, policies, registry (these four"
+        " by default), findings, image_status, previews, manifests, public; all is all but manifests."
+    ),
+]
+Repository = Annotated[
+    list[str] | None, typer.Option(help="Load only this repository; repeatable. Others stay as they are.")
+]
+MaxInFlight = Annotated[
+    int | None, typer.Option(help="The most calls that a scope has under way.", show_default="32", min=1)
+]
+
+
 @app.command("run")
 def run_command(
-    region: Annotated[
-        list[str] | None, typer.Option(help="A region to read; repeatable. Default: the AWS session's.")
-    ] = None,
-    profile: Annotated[str | None, typer.Option(help="An AWS profile. Default: boto3's credential chain.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="The endpoint of ECR and STS, instead of AWS's own.")] = None,
-    registry_id: Annotated[str | None, typer.Option(help="Another account's registry, by its account id.")] = None,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    registry_id: RegistryId = None,
     mode: Annotated[str | None, typer.Option(help="snapshot, incremental or history.", show_default="snapshot")] = None,
-    destination: Annotated[str | None, typer.Option(help="Any dlt destination.", show_default="duckdb")] = None,
-    database: Annotated[Path | None, typer.Option(help="The DuckDB file.", show_default="ecr.duckdb")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The schema of the tables.", show_default="aws_ecr")] = None,
-    table: Annotated[list[str] | None, typer.Option(help="A table to load; repeatable. Default: all.")] = None,
-    repository: Annotated[
-        list[str] | None, typer.Option(help="Load only this repository; repeatable. Others stay as they are.")
-    ] = None,
+    destination: Destination = None,
+    database: Database = None,
+    dataset: Dataset = None,
+    table: TableOption = None,
+    repository: Repository = None,
     initial_value: Annotated[
         str | None, typer.Option(help="Incremental: load what was created from here on (ISO 8601).")
     ] = None,
     end_value: Annotated[str | None, typer.Option(help="Incremental: load what was created before.")] = None,
+    findings_latest: Annotated[
+        int | None, typer.Option(help="Ask for the findings of the newest N images of each repository only.", min=0)
+    ] = None,
+    findings_pushed_within: Annotated[
+        float | None, typer.Option(help="Ask for the findings of images pushed within DAYS only.", min=0)
+    ] = None,
+    findings_tag: Annotated[
+        str | None, typer.Option(help="Ask for the findings of images with a tag that matches PATTERN only.")
+    ] = None,
+    findings_max_age: Annotated[
+        float | None, typer.Option(help="Ask an image again after DAYS.", show_default="7", min=0)
+    ] = None,
+    moves_last_recorded_pull_time: Annotated[
+        bool | None,
+        typer.Option(
+            "--moves-last-recorded-pull-time",
+            help="Allow the group manifests, whose reading counts as a pull of every image.",
+        ),
+    ] = None,
+    max_in_flight: MaxInFlight = None,
+    spool_folder: Annotated[
+        Path | None,
+        typer.Option(help="Where rows wait until their listing is complete.", show_default="dlt's working folder"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the run would cost, as `plan` does.")
+    ] = False,
 ) -> None:
     """Load registries into a database.
 
@@ -67,30 +115,77 @@ def run_command(
     Exit codes: 0 all scopes are complete; 1 something could not be read, the rest is loaded; 2 wrong usage or
     configuration, nothing was read; 3 nothing could be loaded; 130 stopped by Ctrl-C.
     """
+    from ecr_source.report.plan import plan_and_report
+    from ecr_source.report.run import run_and_report
+
+    settings = _settings(
+        regions=region,
+        profile=profile,
+        endpoint_url=endpoint_url,
+        registry_id=registry_id,
+        mode=mode,
+        destination=destination,
+        database=str(database) if database else None,
+        dataset=dataset,
+        tables=table,
+        repositories=repository,
+        initial_value=initial_value,
+        end_value=end_value,
+        findings_latest=findings_latest,
+        findings_pushed_within=findings_pushed_within,
+        findings_tag=findings_tag,
+        findings_max_age=findings_max_age,
+        moves_last_recorded_pull_time=moves_last_recorded_pull_time,
+        max_in_flight=max_in_flight,
+        spool_folder=str(spool_folder) if spool_folder else None,
+    )
+    raise typer.Exit(plan_and_report(settings) if dry_run else run_and_report(settings))
+
+
+@app.command("plan")
+def plan_command(
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    registry_id: RegistryId = None,
+    destination: Destination = None,
+    database: Database = None,
+    dataset: Dataset = None,
+    table: TableOption = None,
+    repository: Repository = None,
+    max_in_flight: MaxInFlight = None,
+) -> None:
+    """Say how many calls each group of tables costs in each scope, and how long they take; nothing is loaded.
+
+    Only repositories are listed. How many images there are is known once the group images was loaded.
+    """
+    from ecr_source.catalog import GROUPS
+    from ecr_source.report.plan import plan_and_report
+
+    settings = _settings(
+        regions=region,
+        profile=profile,
+        endpoint_url=endpoint_url,
+        registry_id=registry_id,
+        destination=destination,
+        database=str(database) if database else None,
+        dataset=dataset,
+        tables=table or list(GROUPS),
+        repositories=repository,
+        max_in_flight=max_in_flight,
+    )
+    raise typer.Exit(plan_and_report(settings))
+
+
+def _settings(**given: object) -> RunSettings:
     from ecr_source.errors import ConfigurationError
-    from ecr_source.report.run import UNUSABLE, refuse, run_and_report
+    from ecr_source.report.run import UNUSABLE, refuse
     from ecr_source.run import resolve_settings
 
     try:
-        settings = resolve_settings(
-            {
-                "regions": region,
-                "profile": profile,
-                "endpoint_url": endpoint_url,
-                "registry_id": registry_id,
-                "mode": mode,
-                "destination": destination,
-                "database": str(database) if database else None,
-                "dataset": dataset,
-                "tables": table,
-                "repositories": repository,
-                "initial_value": initial_value,
-                "end_value": end_value,
-            }
-        )
+        return resolve_settings(given)
     except ConfigurationError as error:
         raise typer.Exit(refuse(error, UNUSABLE)) from error
-    raise typer.Exit(run_and_report(settings))
 
 
 @app.command("tables")

@@ -1,9 +1,10 @@
-"""The bytes of a response become one Arrow row: the members that the catalog names, typed by botocore's model."""
+"""The bytes of responses become Arrow rows: the members that the catalog names, typed by botocore's model."""
 
 from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Sequence
 from datetime import UTC
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from botocore.model import OperationModel, Shape
 from botocore.utils import parse_timestamp
 
 from ecr_source.catalog.coverage import named_paths
+from ecr_source.catalog.model import enumerated
 from ecr_source.catalog.schema import TYPE_OF_SHAPE
 from ecr_source.errors import MalformedResponse, NotWhole
 
@@ -32,41 +34,58 @@ _PYTHON_TYPES: dict[pa.DataType, set[type]] = {
 }
 
 
-def decode(body: bytes, operation: OperationModel) -> pa.Table:
-    """The response as a table of one row, a column per member; structures are structs, lists are lists.
+def decode(bodies: Sequence[bytes], operation: OperationModel) -> pa.Table:
+    """The responses as a table, a row each, a column per member: structures are structs, lists are lists, and
+    maps lists of `key` and `value`, or structs where the model names all keys.
 
     Arrow's JSON reader does it in C++. What it does not take (a member that the catalog does not name, a timestamp in
-    ISO 8601) goes through Python objects: five times slower, and with the same result.
+    ISO 8601, a map) goes through Python objects: five times slower, and with the same result.
 
     Raises:
-        NotWhole: `body` is not one whole JSON object.
+        NotWhole: a body is not one whole JSON object.
         MalformedResponse: a member has another type than the model says.
     """
     schema = _response_schema(operation)
+    text = b"\n".join(bodies)
     try:
         table = pyarrow.json.read_json(
-            pa.BufferReader(body),
-            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            pa.BufferReader(text),
+            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
         )
-        if table.num_rows == 1:
+        if table.num_rows == len(bodies):
             return table
-    except pa.ArrowInvalid:
+    except pa.ArrowException:  # a map is not implemented
         pass
-    return _decode_tolerantly(body, schema)
+    return pa.concat_tables([_decode_tolerantly(body, schema) for body in bodies])
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The response as Python objects.
+
+    Raises:
+        NotWhole: `body` is not one whole JSON object.
+    """
+    try:
+        response = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotWhole(f"the body of {len(body)} bytes is not a whole JSON document: {error}") from error
+    if not isinstance(response, dict):
+        raise NotWhole("the body is JSON, but not an object")
+    return response
 
 
 @cache
 def _response_schema(operation: OperationModel) -> pa.Schema:
     named = named_paths(operation.service_model.service_name, operation.name)
-    return pa.schema(_fields(operation.output_shape, "", named | {"nextToken"}))
+    return pa.schema([*_fields(operation.output_shape, "", named), (UNMODELLED, pa.string())])
 
 
 def _fields(structure: Shape | None, path: str, named: set[str]) -> list[tuple[str, pa.DataType]]:
     fields = []
     for name, shape in getattr(structure, "members", {}).items():
         member = f"{path}{name}"
-        if any(re.match(rf"{re.escape(member)}(\[\]|\.|$)", other) for other in named):
+        if any(re.match(rf"{re.escape(member)}(\[\]|\{{\}}|\.|$)", other) for other in named):
             fields.append((name, _type(shape, member, named)))
     return fields
 
@@ -77,21 +96,21 @@ def _type(shape: Shape, path: str, named: set[str]) -> pa.DataType:
     if shape.type_name == "list":
         item = _type(getattr(shape, "member"), f"{path}[]", named)  # noqa: B009 (the stubs do not know it)
         return pa.list_(pa.struct([*item, (UNMODELLED, pa.string())]) if pa.types.is_struct(item) else item)
+    if shape.type_name == "map":
+        names = enumerated(shape)
+        value = _type(getattr(shape, "value"), f"{path}{{}}", named)  # noqa: B009
+        return pa.struct(dict.fromkeys(names, value)) if names else _entries(value)
     return _SCALARS[shape.type_name]
 
 
 def _decode_tolerantly(body: bytes, schema: pa.Schema) -> pa.Table:
-    try:
-        response = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise NotWhole(f"the body of {len(body)} bytes is not a whole JSON document: {error}") from error
-    if not isinstance(response, dict):
-        raise NotWhole("the body is JSON, but not an object")
+    response, unnamed = _conform_structure(parse(body), pa.struct(schema), "")
+    if unnamed:
+        response[UNMODELLED] = _text(unnamed)
     columns = []
     for field in schema:
-        value, _ = _conform(response.get(field.name), field.type, field.name)
         try:
-            columns.append(pa.array([value], field.type))
+            columns.append(pa.array([response.get(field.name)], field.type))
         except (OverflowError, pa.ArrowException) as error:
             raise MalformedResponse(f"{field.name} holds a value that Arrow cannot hold ({error})") from error
     return pa.Table.from_arrays(columns, schema=schema)
@@ -101,6 +120,8 @@ def _conform(value: Any, type_: pa.DataType, path: str) -> tuple[Any, dict[str, 
     """`value` as Arrow takes it for `type_`, and the members of it that the type does not name."""
     if value is None:
         return None, {}
+    if _is_entries(type_):
+        return _conform_map(value, type_.value_type.field("value").type, path), {}
     if pa.types.is_list(type_):
         return _conform_list(value, type_.value_type, path), {}
     if pa.types.is_struct(type_):
@@ -121,9 +142,30 @@ def _conform_list(items: Any, type_: pa.DataType, path: str) -> list[Any]:
             raise MalformedResponse(f"{path}[{index}] is null")
         value, unnamed = _conform(item, type_, f"{path}[{index}]")
         if unnamed:
-            value[UNMODELLED] = orjson.dumps(unnamed, option=orjson.OPT_SORT_KEYS).decode()
+            value[UNMODELLED] = _text(unnamed)
         conformed.append(value)
     return conformed
+
+
+def _entries(value: pa.DataType) -> pa.ListType:
+    """The type that a map is held as; Arrow's JSON reader, and some functions, know no maps."""
+    return pa.list_(pa.struct([("key", pa.string()), ("value", value)]))
+
+
+def _is_entries(type_: pa.DataType) -> bool:
+    # The items of a list of structures have a third field, for what is not modelled.
+    item = type_.value_type if pa.types.is_list(type_) else None
+    return item is not None and pa.types.is_struct(item) and [field.name for field in item] == ["key", "value"]
+
+
+def _conform_map(entries: Any, type_: pa.DataType, path: str) -> list[dict[str, Any]]:
+    if not isinstance(entries, dict):
+        raise MalformedResponse(f"{path} is {reprlib.repr(entries)}, not an object")
+    return [{"key": name, "value": _conform(value, type_, f"{path}.{name}")[0]} for name, value in entries.items()]
+
+
+def _text(unnamed: dict[str, Any]) -> str:
+    return orjson.dumps(unnamed, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _conform_structure(value: Any, type_: pa.StructType, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -133,7 +175,7 @@ def _conform_structure(value: Any, type_: pa.StructType, path: str) -> tuple[dic
     conformed: dict[str, Any] = {}
     unnamed = {name: member for name, member in value.items() if name not in named}
     for name in named & value.keys():
-        conformed[name], inner = _conform(value[name], type_.field(name).type, f"{path}.{name}")
+        conformed[name], inner = _conform(value[name], type_.field(name).type, f"{path}.{name}".removeprefix("."))
         if inner:
             unnamed[name] = inner
     return conformed, unnamed

@@ -84,6 +84,12 @@ class CallFailed(EcrSourceError):
         self.resource = resource
 
 
+class Absent(CallFailed):
+    """There is none of what was asked for: a fact, not a failure."""
+
+    status = "absent"
+
+
 class Denied(CallFailed):
     """The caller lacks the permission."""
 

@@ -8,13 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES
+from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES, operations_of
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.errors import IncompleteRun
-from ecr_source.walk import ScopeRead, TableRead
-
-READ = {"complete", "partial"}
-"""The statuses of tables whose rows are loaded."""
+from ecr_source.walk import READ, ScopeRead, TableRead
 
 
 def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
@@ -31,7 +28,8 @@ def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
             "calls": table.usage.calls,
             "throttled": table.usage.throttled,
             "retried": table.usage.retried,
-            "excepted_repositories": sum(1 for error in read.errors if error.resource),
+            "excepted_repositories": table.excepted_repositories,
+            "note": table.note or None,
             "started_at": table.started_at,
             "finished_at": table.finished_at,
         }
@@ -99,7 +97,8 @@ class Outcome:
     @property
     def nothing_read(self) -> bool:
         """Whether no table of any scope could be read."""
-        return bool(self.tables) and not any(table.status in READ for table in self.tables)
+        asked = [table for table in self.tables if table.status != "skipped"]
+        return bool(asked) and not any(table.status in READ for table in asked)
 
     def raise_on_incomplete(self) -> None:
         """Like dlt's `raise_on_failed_jobs`, for what could not be read.
@@ -113,6 +112,7 @@ class Outcome:
 
 
 def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
+    operations = {str(operation) for operation in operations_of([table.table])}
     return TableOutcome(
         scope=str(read.scope),
         table=table.table.name,
@@ -121,5 +121,5 @@ def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
         calls=table.usage.calls,
         throttled=table.usage.throttled,
         seconds=(table.finished_at - table.started_at).total_seconds(),
-        message="; ".join(error.message for error in read.errors if error.operation == str(table.table.operation)),
+        message="; ".join(error.message for error in read.errors if error.operation in operations),
     )

@@ -87,9 +87,11 @@ class IncrementalAppend:
         if files:
             yield arrow_schema(table).empty_table()
         for file in files:
-            cursor = _ScopeCursor(table, file.scope, self)
+            # Without a time of its own a row cannot be known to be new: such tables append what was read.
+            cursor = _ScopeCursor(table, table.cursor, file.scope, self) if table.cursor else None
             for batch in file.batches():
-                yield cursor(pa.Table.from_batches([batch]))
+                rows = pa.Table.from_batches([batch])
+                yield cursor(rows) if cursor else rows
             file.path.unlink()
 
 
@@ -149,10 +151,11 @@ def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path
 
 
 def _rows_of(file: TableFile) -> str:
-    conditions = [f"registry_id = {_literal(file.scope.registry_id)}", f"region = {_literal(file.scope.region)}"]
-    if file.named is not None:
-        (name,) = file.table.listed_key
-        conditions.append(f"{name} IN ({', '.join(map(_literal, file.named))})")
+    equal = {"registry_id": file.scope.registry_id, "region": file.scope.region, **file.constants}
+    conditions = [f"{name} = {_literal(value)}" for name, value in equal.items() if name in file.table.columns]
+    for names, wanted in ((file.named, "IN"), (file.excepted or None, "NOT IN")):
+        if names is not None:
+            conditions.append(f"{file.repository_column} {wanted} ({', '.join(map(_literal, names))})")
     return f"({' AND '.join(conditions)})"
 
 
@@ -185,10 +188,10 @@ def _row_versions(rows: pa.RecordBatch) -> Iterator[str]:
 class _ScopeCursor(Incremental[datetime]):
     """dlt's incremental on one table, with a cursor per scope instead of one for all."""
 
-    def __init__(self, table: Table, scope: Scope, window: IncrementalAppend) -> None:
+    def __init__(self, table: Table, cursor: str, scope: Scope, window: IncrementalAppend) -> None:
         interval = dlt.current.interval()
         super().__init__(
-            table.cursor,
+            cursor,
             initial_value=pendulum.instance(window.initial_value),
             end_value=pendulum.instance(window.end_value) if window.end_value else None,
             primary_key=table.key,

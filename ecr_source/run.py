@@ -10,6 +10,7 @@ import dlt
 from dlt.common.configuration import resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.specs import BaseConfiguration, configspec
+from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -18,7 +19,8 @@ from ecr_source.destination import check_destination, make_destination
 from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError, masked
 from ecr_source.ledger import Outcome
 from ecr_source.modes import parse_mode
-from ecr_source.scopes import Access, check_credentials
+from ecr_source.plan import Cost, Known, plan
+from ecr_source.scopes import Access, check_access, check_credentials
 from ecr_source.source import ecr_source, read_outcome
 
 PIPELINE_NAME = "ecr"
@@ -43,6 +45,13 @@ class RunSettings(BaseConfiguration):
     mode: str = "snapshot"
     initial_value: str | None = None
     end_value: str | None = None
+    findings_latest: int | None = None
+    findings_pushed_within: float | None = None
+    findings_tag: str | None = None
+    findings_max_age: float = 7
+    moves_last_recorded_pull_time: bool = False
+    max_in_flight: int = 32
+    spool_folder: str | None = None
     destination: str = "duckdb"
     database: str = "ecr.duckdb"
     dataset: str = "aws_ecr"  # DuckDB cannot tell a schema "ecr" from the database that ecr.duckdb is
@@ -70,17 +79,24 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
         LoadFailed: the destination failed; what was read waits, and the next run loads it first.
         KeyboardInterrupt: stopped; nothing is lost.
     """
-    tables = catalog.select_tables(settings.tables or ())
     source = ecr_source(
         regions=settings.regions,
         profile=settings.profile,
         endpoint_url=settings.endpoint_url,
         registry_id=settings.registry_id,
         repositories=settings.repositories,
+        tables=settings.tables,
         mode=settings.mode,
         initial_value=settings.initial_value,
         end_value=settings.end_value,
-    ).with_resources(*[table.name for table in tables], *[table.name for table in catalog.RUN_TABLES])
+        findings_latest=settings.findings_latest,
+        findings_pushed_within=settings.findings_pushed_within,
+        findings_tag=settings.findings_tag,
+        findings_max_age=settings.findings_max_age,
+        moves_last_recorded_pull_time=settings.moves_last_recorded_pull_time,
+        max_in_flight=settings.max_in_flight,
+        spool_folder=settings.spool_folder,
+    )
     check_credentials(Access(tuple(settings.regions or ()), settings.profile, settings.endpoint_url))
     pipeline = open_pipeline(settings, progress)
     try:
@@ -92,6 +108,26 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     except PipelineStepFailed as failure:
         raise _reason(failure) from failure
     return read_outcome(pipeline)
+
+
+def plan_run(settings: RunSettings) -> list[Cost]:
+    """What `run` with these settings would cost; of the calls, it makes those that list repositories.
+
+    Raises:
+        ConfigurationError: a setting, the credentials or the destination are unusable.
+        CredentialsRejected: AWS does not accept the credentials.
+    """
+    tables = catalog.select_tables(settings.tables or ())
+    access = Access(
+        tuple(settings.regions or ()),
+        settings.profile,
+        settings.endpoint_url,
+        settings.registry_id,
+        settings.max_in_flight,
+    )
+    check_access(access)
+    pipeline = open_pipeline(settings, NULL_COLLECTOR)
+    return plan(access, tables, settings.repositories or (), Known(pipeline))
 
 
 def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 import boto3
@@ -20,7 +21,7 @@ from ecr_source.errors import ConfigurationError, CredentialsRejected, masked
 # Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
 # minute on an endpoint that is dead: 7 × 6 s for one that never answers. The service answers a page of 1,000 in about a
 # second. `standard` also has a quota: a client that retries more than it succeeds gets one attempt a call after about
-# a hundred retries. One listing is at most seven attempts from the end, so it never gets there.
+# a hundred retries; the rate control of `rate` keeps it from getting there.
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 7},
     connect_timeout=5,
@@ -45,13 +46,14 @@ class Access:
     """How the registries are reached; what is None comes from boto3's own chain.
 
     `regions` empty means the session's region. `registry_id` names another account's registry. `endpoint_url` replaces
-    the endpoints of ECR and STS.
+    the endpoints of all services. `max_in_flight` bounds the calls that a scope has under way.
     """
 
     regions: tuple[str, ...] = ()
     profile: str | None = None
     endpoint_url: str | None = None
     registry_id: str | None = None
+    max_in_flight: int = 32
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,21 @@ class Scope:
         return f"{self.registry_id}/{self.region}"
 
 
+PUBLIC_SERVICE = "ecr-public"
+PUBLIC_REGION = "us-east-1"
+PUBLIC_PARTITION = "aws"
+
+
 @dataclass(frozen=True)
 class Connection:
-    """A scope and the ECR client that reads it."""
+    """A scope and the clients that read it, by botocore's name of the service.
+
+    `is_own_registry`: the registry is that of the credentials' account; some operations can tell of no other.
+    """
 
     scope: Scope
-    client: BaseClient
+    clients: Mapping[str, BaseClient]
+    is_own_registry: bool = True
 
 
 def check_access(access: Access) -> None:
@@ -102,10 +113,12 @@ def check_credentials(access: Access) -> tuple[str, ...]:
     return tuple(dict.fromkeys(regions))
 
 
-def connect(access: Access) -> list[Connection]:
-    """One connection per region of `access`; asks sts:GetCallerIdentity once.
+def connect(access: Access, services: Collection[str] = ("ecr",)) -> list[Connection]:
+    """One connection per region of `access`, and one for public registries, with clients of these services.
 
-    Clients are made here, in the calling thread: boto3's sessions are not thread-safe, its clients are.
+    Asks sts:GetCallerIdentity once. Clients are made here, in the calling thread: boto3's sessions are not thread-safe,
+    its clients are. Public registries are those of the credentials' account, asked in us-east-1, and exist in the
+    partition aws only.
 
     Raises:
         ConfigurationError: as `check_credentials`.
@@ -114,13 +127,22 @@ def connect(access: Access) -> list[Connection]:
     regions = check_credentials(access)
     session = _session(access)
     account = _caller_account(session, access, regions[0])
-    return [
-        Connection(
-            Scope(access.registry_id or account, region),
-            session.client("ecr", region_name=region, endpoint_url=access.endpoint_url, config=CLIENT_CONFIG),
-        )
+    config = CLIENT_CONFIG.merge(Config(max_pool_connections=max(10, access.max_in_flight)))
+
+    def clients(region: str, names: Collection[str]) -> dict[str, BaseClient]:
+        make = partial(session.client, region_name=region, endpoint_url=access.endpoint_url, config=config)
+        return {name: make(name) for name in names}
+
+    private = sorted(set(services) - {PUBLIC_SERVICE})
+    registry_id = access.registry_id or account
+    connections = [
+        Connection(Scope(registry_id, region), clients(region, private), is_own_registry=registry_id == account)
         for region in regions
+        if private
     ]
+    if PUBLIC_SERVICE in services and _regions("ecr")[regions[0]] == PUBLIC_PARTITION:
+        connections.append(Connection(Scope(account, PUBLIC_REGION), clients(PUBLIC_REGION, [PUBLIC_SERVICE])))
+    return connections
 
 
 def _session(access: Access) -> boto3.Session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dlt
@@ -18,8 +18,10 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.extract import DltResource
 
 from ecr_source import catalog
+from ecr_source.again import Bounds
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
+from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome, error_rows, scope_rows
 from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
@@ -43,9 +45,17 @@ def ecr_source(
     endpoint_url: str | None = None,
     registry_id: str | None = None,
     repositories: Sequence[str] | None = None,
+    tables: Sequence[str] | None = None,
     mode: str = "snapshot",
     initial_value: str | datetime | None = None,
     end_value: str | datetime | None = None,
+    findings_latest: int | None = None,
+    findings_pushed_within: float | None = None,
+    findings_tag: str | None = None,
+    findings_max_age: float = 7,
+    moves_last_recorded_pull_time: bool = False,
+    max_in_flight: int = 32,
+    spool_folder: str | None = None,
 ) -> Iterator[DltResource]:
     """Amazon ECR as dlt resources: one per table of the catalog, and two that tell how the run went.
 
@@ -55,14 +65,24 @@ def ecr_source(
     Args:
         regions: the regions to read; the session's region, if none is given.
         profile: an AWS profile; boto3's credential chain decides, if none is given.
-        endpoint_url: the endpoint of ECR and STS, instead of AWS's own.
+        endpoint_url: the endpoint of all services, instead of AWS's own.
         registry_id: another account's registry, by its account id.
         repositories: read only these repositories; the rows of all others stay as they are.
+        tables: the tables to load, by name or by group (repositories, images, policies, registry, findings,
+            image_status, previews, manifests, public; all is all but manifests). The first four, if none is given.
         mode: how rows get into the tables. `snapshot`: afterwards the tables equal the registry. `incremental`: rows
             newer than the newest of the last run are appended. `history`: every change of a row closes one version of
             it and opens another (dlt's scd2). A dataset has one mode.
         initial_value: incremental mode only: load what was created from here on (ISO 8601), until there is a cursor.
         end_value: incremental mode only: load what was created before; exactly this window, and no cursor is kept.
+        findings_latest: ask for the findings of the newest so many images of each repository only.
+        findings_pushed_within: ask for the findings of images pushed within so many days only.
+        findings_tag: ask for the findings of images with a tag that matches this shell pattern only.
+        findings_max_age: ask again for what an image was asked longer ago than so many days.
+        moves_last_recorded_pull_time: allows the group manifests, whose reading counts as a pull of each image, which
+            lifecycle rules may act on.
+        max_in_flight: the most calls that a scope has under way at once.
+        spool_folder: where rows wait until their listing is complete; the pipeline's working folder, if none is given.
 
     Raises:
         ConfigurationError: an argument is wrong, or the dataset was loaded in another mode.
@@ -77,20 +97,40 @@ def ecr_source(
             "single repositories cannot be read in incremental mode, whose cursor would pass over the others:"
             " use snapshot or history, or read them all"
         )
-    access = Access(tuple(regions or ()), profile, endpoint_url, registry_id)
+    if max_in_flight < 1:
+        raise ConfigurationError(f"{max_in_flight} calls in flight read nothing: give at least 1")
+    access = Access(tuple(regions or ()), profile, endpoint_url, registry_id, max_in_flight)
     check_access(access)
-    yield from _resources(_SharedWalk(access, tuple(repositories or ()), load_mode))
+    walk = _SharedWalk(
+        access,
+        tuple(repositories or ()),
+        load_mode,
+        _bounds(findings_latest, findings_pushed_within, findings_tag, findings_max_age),
+        moves_last_recorded_pull_time,
+        Path(spool_folder) if spool_folder else None,
+    )
+    yield from _resources(walk, catalog.select_tables(tables or ()))
 
 
-def _resources(walk: _SharedWalk) -> Iterator[DltResource]:
+def _bounds(latest: int | None, pushed_within: float | None, tag: str | None, max_age: float) -> Bounds:
+    for name, value in (("latest", latest), ("pushed within", pushed_within), ("max age", max_age)):
+        if value is not None and value < 0:
+            raise ConfigurationError(f"findings {name} {value} is negative: give a number from 0 on")
+    within = timedelta(days=pushed_within) if pushed_within is not None else None
+    return Bounds(latest, within, tag, timedelta(days=max_age))
+
+
+def _resources(walk: _SharedWalk, selected: Sequence[Table]) -> Iterator[DltResource]:
     for table in catalog.TABLES:
-        yield dlt.resource(
+        resource = dlt.resource(
             _table_items,
             name=table.name,
             columns=_columns(table),
             primary_key=table.key if walk.mode.unique_key else (),
             write_disposition=walk.mode.write_disposition,
         )(walk, table)
+        resource.selected = table in selected
+        yield resource
     for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         yield dlt.resource(
             _ledger_items,
@@ -122,10 +162,21 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
 class _SharedWalk:
     """The one walk of a load that fills all its tables; the first resource that asks starts it."""
 
-    def __init__(self, access: Access, names: tuple[str, ...], mode: Mode) -> None:
+    def __init__(
+        self,
+        access: Access,
+        names: tuple[str, ...],
+        mode: Mode,
+        bounds: Bounds,
+        moves_last_recorded_pull_time: bool,
+        spool_folder: Path | None,
+    ) -> None:
         self.mode = mode
         self._access = access
         self._names = names
+        self._bounds = bounds
+        self._moves_last_recorded_pull_time = moves_last_recorded_pull_time
+        self._spool_folder = spool_folder
         self._load_id: str | None = None
         self._reads: list[ScopeRead] = []
 
@@ -143,9 +194,9 @@ class _SharedWalk:
         return self._reads
 
     def files(self, table: Table) -> list[TableFile]:
-        """The rows of `table`, a file for each scope in which it was read to its end."""
+        """The rows of `table`, files for each scope in which it was read."""
         read = (table_read for read in self.reads() for table_read in read.tables)
-        return [table_read.file for table_read in read if table_read.table is table and table_read.file]
+        return [file for table_read in read if table_read.table is table for file in table_read.files]
 
     def _walk(self) -> list[ScopeRead]:
         _keep_mode(self.mode.name)
@@ -153,17 +204,35 @@ class _SharedWalk:
         tables = [table for table in catalog.TABLES if table.name in selected]
         if not tables:
             return []
+        self._check_side_effects(tables)
         pipeline = dlt.current.pipeline()
         # Beside dlt's packages, so that a hard link hands a file over.
-        folder = Path(pipeline.working_dir) / "ecr_spool"
+        folder = (self._spool_folder or Path(pipeline.working_dir)) / f"{pipeline.pipeline_name}_spool"
         shutil.rmtree(folder, ignore_errors=True)
         walk = Walk(
             tables,
             folder,
             self._names,
+            self._bounds,
+            Loaded(pipeline, self.mode),
+            self._access.max_in_flight,
             lambda scope, table, rows: pipeline.collector.update(f"reading {scope} {table.name}", rows),
         )
-        return walk.read(connect(self._access))
+        services = {operation.service for operation in catalog.operations_of(tables)}
+        try:
+            return walk.read(connect(self._access, services))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _check_side_effects(self, tables: Sequence[Table]) -> None:
+        pulled = [table.name for table in tables if catalog.group_of(table) == catalog.MANIFESTS]
+        if pulled and not self._moves_last_recorded_pull_time:
+            raise ConfigurationError(
+                f"reading {pulled[0]} counts as a pull of every image and moves last_recorded_pull_time, which"
+                " lifecycle rules may act on: allow it by --moves-last-recorded-pull-time, or leave out the group"
+                " manifests"
+            )
 
 
 def _keep_mode(mode: str) -> None:

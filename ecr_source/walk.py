@@ -3,55 +3,52 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from ecr_source.api import Api, Page, Usage
-from ecr_source.arrow import flatten, listed_keys
+from ecr_source import catalog
+from ecr_source.again import Bounds, Earlier, Nothing
+from ecr_source.api import Api, Usage
 from ecr_source.catalog.table import Operation, Table
-from ecr_source.errors import CallFailed, Gone, Interrupted, LoopingToken, MalformedResponse, TokenRejected
+from ecr_source.dispatch import dispatch
+from ecr_source.errors import Interrupted
+from ecr_source.reading import Parents, ReadError, Reading
 from ecr_source.scopes import Connection, Scope
-from ecr_source.spool import ListingSpool, TableFile
+from ecr_source.spool import TableFile
 
 SCOPES_AT_A_TIME = 8
+
+READ = {"complete", "partial"}
+"""The statuses of what was read, so that its rows are loaded."""
 
 Observer: TypeAlias = Callable[[Scope, Table, int], None]
 """Is told of rows as they are read: the scope, the table and how many. Called from several threads."""
 
 
 @dataclass(frozen=True)
-class ReadError:
-    """Something that could not be read: a row of `extraction_errors`."""
-
-    operation: str
-    resource: str
-    error_code: str
-    message: str
-    status: str
-
-
-@dataclass(frozen=True)
 class TableRead:
     """How the reading of one table in one scope ended: a row of `extraction_scopes`.
 
-    `file` is None unless the table was read to its end.
+    `files` are those of the operations that were read; `note` says what a person should know of how it was read.
     """
 
     table: Table
     status: str
-    file: TableFile | None
+    files: list[TableFile]
     usage: Usage
+    excepted_repositories: int
+    note: str
     started_at: datetime
     finished_at: datetime
 
     @property
     def rows(self) -> int:
         """How many rows were read."""
-        return self.file.rows if self.file else 0
+        return sum(file.rows for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,23 @@ class ScopeRead:
 class Walk:
     """What to read, and where the rows wait.
 
-    `names` asks for single repositories instead of the whole listing; `stopped` ends the reading at the next page.
+    `names` asks for single repositories instead of the whole listing; `bounds` and `earlier` say for which images an
+    answer is asked again; `stopped` ends the reading at the next call.
     """
 
     tables: Sequence[Table]
     folder: Path
     names: Sequence[str] = ()
+    bounds: Bounds = field(default_factory=Bounds)
+    earlier: Earlier = field(default_factory=Nothing)
+    max_in_flight: int = 32
     observe: Observer = lambda scope, table, rows: None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def read(self, connections: Sequence[Connection]) -> list[ScopeRead]:
         """Reads all scopes, at most `SCOPES_AT_A_TIME` at once; what fails in one does not touch the others."""
+        if not connections:
+            return []
         with ThreadPoolExecutor(min(SCOPES_AT_A_TIME, len(connections)), "scope") as pool:
             try:
                 return list(pool.map(self._read_scope, connections))
@@ -86,91 +89,113 @@ class Walk:
                 raise
 
     def _read_scope(self, connection: Connection) -> ScopeRead:
-        api = Api(connection)
-        read = ScopeRead(connection.scope, [], [])
-        for operation in dict.fromkeys(table.operation for table in self.tables):
-            tables = [table for table in self.tables if table.operation == operation]
-            tables_read, errors = self._read_operation(api, operation, tables)
-            read.tables.extend(tables_read)
-            read.errors.extend(errors)
-        return read
-
-    def _read_operation(
-        self, api: Api, operation: Operation, tables: list[Table]
-    ) -> tuple[list[TableRead], list[ReadError]]:
-        started_at = datetime.now(UTC)
-        files: dict[Table, TableFile] = {}
-        errors: list[ReadError] = []
-        try:
-            if self.names:
-                files, errors = self._read_named(api, operation, tables, started_at)
-                status = "partial" if files else "failed"
-            else:
-                files = self._read_listing(api, operation, tables, started_at)
-                status = "complete"
-        except CallFailed as error:
-            status = error.status
-            errors = [_read_error(error)]
-        except (LoopingToken, MalformedResponse, TokenRejected) as error:
-            status = "failed"
-            errors = [ReadError(str(operation), "", type(error).__name__, str(error), status)]
-        finished_at = datetime.now(UTC)
-        # The calls are the first table's; the others come with its responses.
-        usages = [api.usage_of(operation)] + [Usage()] * (len(tables) - 1)
-        return [
-            TableRead(table, status, files.get(table), usage, started_at, finished_at)
-            for table, usage in zip(tables, usages, strict=True)
-        ], errors
-
-    def _read_listing(
-        self, api: Api, operation: Operation, tables: list[Table], extracted_at: datetime
-    ) -> dict[Table, TableFile]:
-        try:
-            return self._spool(api.pages(operation), api.scope, tables, extracted_at).complete()
-        except TokenRejected:
-            return self._spool(api.pages(operation), api.scope, tables, extracted_at).complete()
-
-    def _read_named(
-        self, api: Api, operation: Operation, tables: list[Table], extracted_at: datetime
-    ) -> tuple[dict[Table, TableFile], list[ReadError]]:
-        missing: list[Gone] = []
-        named: list[str] = []
-
-        def found() -> Iterator[Page]:
-            for answer in api.named(operation, self.names):
-                if isinstance(answer, Gone):
-                    missing.append(answer)
-                else:
-                    named.extend(listed_keys(answer, tables[0]).column(0).to_pylist())
-                    yield answer
-
-        spool = self._spool(found(), api.scope, tables, extracted_at)
-        return spool.complete(tuple(named)) if named else {}, [_read_error(error) for error in missing]
-
-    def _spool(self, pages: Iterator[Page], scope: Scope, tables: list[Table], extracted_at: datetime) -> ListingSpool:
-        spool = ListingSpool(self.folder, scope, tables)
-        try:
-            for page in _one_ahead(pages):
-                if self.stopped.is_set():
-                    raise Interrupted(f"stopped while reading {scope}")
-                rows = {table: flatten(page, table, scope, extracted_at) for table in tables}
-                spool.add(listed_keys(page, tables[0]), rows)
-                for table in tables:
-                    self.observe(scope, table, rows[table].num_rows)
-        except BaseException:
-            spool.drop()
-            raise
-        return spool
+        return _ScopeWalk(self, Api(connection)).read()
 
 
-def _one_ahead(pages: Iterator[Page]) -> Iterator[Page]:
-    """The pages, each read while the one before it is worked on."""
-    with ThreadPoolExecutor(1, "page") as pool:
-        following = pool.submit(next, pages, None)
-        while (page := following.result()) is not None:
-            following = pool.submit(next, pages, None)
-            yield page
+class _ScopeWalk:
+    """One scope, stage by stage: an operation is read when the table is complete whose rows it is called for."""
+
+    def __init__(self, walk: Walk, api: Api) -> None:
+        self._walk = walk
+        self._api = api
+        services = set(api.connection.clients)
+        self._tables = [table for table in walk.tables if table.operation.service in services]
+        self._readings: dict[Operation, Reading] = {}
+
+    def read(self) -> ScopeRead:
+        """Reads all tables of the scope."""
+        for stage in _stages(catalog.operations_of(self._tables)):
+            self._read_stage([operation for operation in stage if self._is_wanted(operation)])
+        readings = self._readings.values()
+        errors = [error for reading in readings for error in reading.errors if not self._is_replaced(reading)]
+        return ScopeRead(self._api.scope, [self._table_read(table) for table in self._tables], errors)
+
+    def _read_stage(self, operations: Sequence[Operation]) -> None:
+        jobs = {}
+        for operation in operations:
+            reading = Reading(
+                self._api,
+                operation,
+                [table for table in self._spooled() if operation in table.operations],
+                self._walk.folder,
+                self._walk.names or None,
+                lambda table, rows: self._walk.observe(self._api.scope, table, rows),
+            )
+            self._readings[operation] = reading
+            jobs[self._api.rate_of(operation)] = reading.jobs(self._parents(operation), self._walk.stopped)
+        dispatch(jobs, self._walk.max_in_flight, self._walk.stopped)
+        if self._walk.stopped.is_set():
+            raise Interrupted(f"stopped while reading {self._api.scope}")
+        for operation in operations:
+            self._readings[operation].finish()
+
+    def _spooled(self) -> list[Table]:
+        """The tables that are loaded, and those whose rows say what else to ask."""
+        parents = [operation.parent for operation in catalog.operations_of(self._tables) if operation.parent]
+        return list(dict.fromkeys([*self._tables, *parents]))
+
+    def _parents(self, operation: Operation) -> Parents | None:
+        if operation.parent is None:
+            return None
+        above = self._readings[operation.parent.operation]
+        tags = next((f for t, f in above.files.items() if t.name == "image_tags"), None)
+        return Parents(above, above.files.get(operation.parent), tags, self._walk.bounds, self._walk.earlier)
+
+    def _is_wanted(self, operation: Operation) -> bool:
+        """Whether it is read: not one that only stands in for another that could be read."""
+        for other, reading in self._readings.items():
+            if other.instead is operation:
+                return reading.status not in READ
+        return True
+
+    def _is_replaced(self, reading: Reading) -> bool:
+        return reading.operation.instead in self._readings
+
+    def _table_read(self, table: Table) -> TableRead:
+        operations = [operation for operation in table.operations if operation in self._readings]
+        readings = [self._readings[operation] for operation in operations]
+        counted = [reading for reading in readings if not self._is_replaced(reading)]
+        first = [operation for operation in self._readings if self._first_table(operation) is table]
+        excepted = {name for reading in counted for name in reading.excepted}
+        return TableRead(
+            table,
+            _status([reading.status for reading in counted]),
+            [reading.files[table] for reading in counted if table in reading.files],
+            _sum([self._api.usage_of(operation) for operation in first]),
+            len(excepted),
+            "; ".join(filter(None, (reading.note for reading in readings))),
+            min(reading.started_at for reading in readings),
+            max(reading.finished_at for reading in readings),
+        )
+
+    def _first_table(self, operation: Operation) -> Table:
+        """The table whose row tells what the calls of `operation` cost; the others come with its responses."""
+        return next(table for table in self._tables if operation in catalog.operations_of([table]))
 
 
-def _read_error(error: CallFailed) -> ReadError:
-    return ReadError(error.operation, error.resource, error.error_code, str(error), error.status)
+def _stages(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """The operations in the order in which they can be read: those of one stage at the same time."""
+    stages: dict[int, list[Operation]] = {}
+    for operation in operations:
+        stages.setdefault(_depth(operation), []).append(operation)
+    return [stages[depth] for depth in sorted(stages)]
+
+
+def _depth(operation: Operation) -> int:
+    return 0 if operation.parent is None else 1 + _depth(operation.parent.operation)
+
+
+def _status(statuses: Sequence[str]) -> str:
+    """The status of a table from those of its operations: read, if one was; complete, if all were completely."""
+    distinct = set(statuses) - {"skipped"} or {"skipped"}
+    if len(distinct) == 1:
+        return distinct.pop()
+    return "partial" if distinct & READ else next(status for status in statuses if status in distinct)
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    return Usage(
+        sum(usage.calls for usage in usages),
+        sum(usage.throttled for usage in usages),
+        sum(usage.retried for usage in usages),
+    )

@@ -12,9 +12,10 @@ from typing import Any
 import dlt
 import duckdb
 import hypothesis
+import orjson
 import pytest
 
-from ecr_source import ecr_source, read_outcome
+from ecr_source import catalog, ecr_source, read_outcome
 from ecr_source.ledger import Outcome
 from tests.ecr_server import ACCESS_KEY, EcrServer, serving
 
@@ -25,6 +26,9 @@ hypothesis.settings.load_profile("ecr")
 ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
 
 Row = tuple[Any, ...]
+
+LISTING = ("repositories", "repository_tag_mutability_exclusion_filters")
+RUN = [table.name for table in catalog.RUN_TABLES]
 
 
 @pytest.fixture(autouse=True)
@@ -83,11 +87,14 @@ def make_pipeline(folder: Path, database: Path) -> dlt.Pipeline:
 
 @pytest.fixture
 def load(server: EcrServer, pipeline: dlt.Pipeline) -> Callable[..., Outcome]:
-    """Loads the server's registries through the Python API: `load(mode="history")`."""
+    """Loads the server's registries through the Python API: `load(mode="history", tables=["images"])`.
+
+    Without `tables` it loads what the listing of repositories fills.
+    """
 
     def loaded(**arguments: Any) -> Outcome:
         source = ecr_source(**{"regions": ["eu-west-1"], "endpoint_url": server.url} | arguments)
-        pipeline.run(source)
+        pipeline.run(source if "tables" in arguments else source.with_resources(*LISTING, *RUN))
         return read_outcome(pipeline)
 
     return loaded
@@ -110,10 +117,14 @@ def ecr(server: EcrServer, database: Path) -> Callable[..., subprocess.Completed
 
 
 def environment(server: EcrServer, database: Path, changes: dict[str, str | None] | None = None) -> dict[str, str]:
-    """The environment in which `ecr-source run` loads from `server` into `database`; None unsets a variable."""
+    """The environment in which `ecr-source run` loads from `server` into `database`; None unsets a variable.
+
+    What is loaded, unless `--table` says otherwise, is what the listing of repositories fills.
+    """
     settings = {
         "SOURCES__ECR__ENDPOINT_URL": server.url,
         "SOURCES__ECR__DATABASE": str(database),
+        "SOURCES__ECR__TABLES": orjson.dumps([f"repositories.{name}" for name in LISTING]).decode(),
         "AWS_DEFAULT_REGION": "eu-west-1",
     }
     merged: dict[str, str | None] = {**os.environ, **settings, **(changes or {})}

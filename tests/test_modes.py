@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dlt
 import pytest
@@ -427,6 +428,6 @@ def test_incremental_goes_on_where_another_machine_stopped(
         ({"mode": "incremental", "repositories": ["api"]}, "would pass over the others"),
     ],
 )
-def test_arguments_that_do_not_fit_the_mode_are_refused(arguments: dict[str, str], sentence: str) -> None:
+def test_arguments_that_do_not_fit_the_mode_are_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         ecr_source(regions=["eu-west-1"], **arguments)

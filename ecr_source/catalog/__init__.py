@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ecr_source.catalog.repository import REPOSITORIES, REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS
+from ecr_source.catalog.findings import FINDINGS_TABLES
+from ecr_source.catalog.image import IMAGE_TABLES
+from ecr_source.catalog.image_status import IMAGE_STATUS_TABLES
+from ecr_source.catalog.manifests import MANIFEST_TABLES
+from ecr_source.catalog.policy import POLICY_TABLES, PREVIEW_TABLES
+from ecr_source.catalog.public import PUBLIC_TABLES
+from ecr_source.catalog.registry import REGISTRY_TABLES
+from ecr_source.catalog.repository import REPOSITORY_TABLES
 from ecr_source.catalog.run import EXTRACTION_ERRORS, EXTRACTION_SCOPES
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.errors import ConfigurationError
 
-__all__ = ["EXTRACTION_ERRORS", "EXTRACTION_SCOPES", "GET_CALLER_IDENTITY", "RUN_TABLES", "TABLES", "select_tables"]
+__all__ = [
+    "ALL",
+    "DEFAULT_GROUPS",
+    "EXTRACTION_ERRORS",
+    "EXTRACTION_SCOPES",
+    "GET_CALLER_IDENTITY",
+    "GROUPS",
+    "NOT_READ",
+    "RUN_TABLES",
+    "TABLES",
+    "group_of",
+    "operations_of",
+    "select_tables",
+]
 
-TABLES: list[Table] = [REPOSITORIES, REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS]
+GROUPS: dict[str, list[Table]] = {
+    "repositories": REPOSITORY_TABLES,
+    "images": IMAGE_TABLES,
+    "policies": POLICY_TABLES,
+    "registry": REGISTRY_TABLES,
+    "findings": FINDINGS_TABLES,
+    "image_status": IMAGE_STATUS_TABLES,
+    "previews": PREVIEW_TABLES,
+    "manifests": MANIFEST_TABLES,
+    "public": PUBLIC_TABLES,
+}
+"""The tables that are chosen together. A name that is a group's and a table's too chooses the group; `images.images` is
+the table."""
+
+DEFAULT_GROUPS = ("repositories", "images", "policies", "registry")
+"""What is read when nothing is chosen: no call for each image, nothing with a side effect."""
+
+ALL = "all"
+"""Chooses all groups but manifests."""
+
+MANIFESTS = "manifests"
+"""The group whose reading has a side effect: it counts as a pull."""
+
+TABLES: list[Table] = [table for group in GROUPS.values() for table in group]
 """The tables that the API fills, in the order in which they are shown."""
 
 RUN_TABLES: list[RunTable] = [EXTRACTION_SCOPES, EXTRACTION_ERRORS]
@@ -21,17 +64,47 @@ RUN_TABLES: list[RunTable] = [EXTRACTION_SCOPES, EXTRACTION_ERRORS]
 GET_CALLER_IDENTITY = Operation("sts", "GetCallerIdentity")
 """Tells which account the credentials belong to. Needs no permission."""
 
+NOT_READ: dict[str, str] = {
+    "ecr:GetAuthorizationToken": "its answer is a password",
+    "ecr:GetDownloadUrlForLayer": "its answer is a presigned URL, and it counts as a pull",
+    "ecr:BatchCheckLayerAvailability": "a step of a push; image_layers has the layers",
+    "ecr:ListImages": "DescribeImages has all that it has",
+    "ecr-public:GetAuthorizationToken": "its answer is a password",
+    "ecr-public:BatchCheckLayerAvailability": "a step of a push",
+}
+"""The read operations that fill no table, with the reason."""
+
+
+def group_of(table: Table) -> str:
+    """The name of the group that `table` is in; empty for a table that is in none."""
+    return next((name for name, tables in GROUPS.items() if table in tables), "")
+
+
+def operations_of(tables: Iterable[Table]) -> list[Operation]:
+    """The operations that must be called to fill `tables`, those of their parents first, each once."""
+    found: dict[Operation, None] = {}
+    for table in tables:
+        for operation in table.operations:
+            if operation.parent is not None:
+                found.update(dict.fromkeys(operations_of([operation.parent])))
+            found[operation] = None
+    return list(found)
+
 
 def select_tables(names: Sequence[str]) -> list[Table]:
-    """The tables of these names; all, if none is named.
+    """The tables of these names, of groups or of tables; those of `DEFAULT_GROUPS`, if none is named.
 
     Raises:
         ConfigurationError: a name is not in the catalog.
     """
-    by_name = {table.name: table for table in TABLES}
-    for name in names:
+    by_name = {table.name: [table] for table in TABLES} | GROUPS
+    by_name |= {f"{group}.{table.name}": [table] for group, tables in GROUPS.items() for table in tables}
+    by_name[ALL] = [table for table in TABLES if group_of(table) != MANIFESTS]
+    chosen: list[Table] = []
+    for name in names or DEFAULT_GROUPS:
         if name not in by_name:
             near = difflib.get_close_matches(name, by_name, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else '; "ecr-source tables" lists them'
             raise ConfigurationError(f'unknown table "{name}"{hint}')
-    return [table for table in TABLES if table.name in names or not names]
+        chosen += by_name[name]
+    return [table for table in TABLES if table in chosen]

@@ -5,25 +5,58 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ecr_source import catalog
-from ecr_source.catalog.table import ArnField, Member, Namespace, OfParent, OfScope, Ordinal, Source
+from ecr_source.catalog.table import (
+    ArnField,
+    Asked,
+    Constant,
+    Count,
+    Filling,
+    IsOneOf,
+    Joined,
+    Lookup,
+    Member,
+    Namespace,
+    OfParent,
+    OfScope,
+    Ordinal,
+    Outcome,
+    Source,
+)
 
 
 def named_paths(service: str, operation: str) -> set[str]:
     """Paths of all response members that a table of this operation maps or leaves out with a reason."""
-    tables = [
-        table for table in catalog.TABLES if (table.operation.service, table.operation.name) == (service, operation)
-    ]
-    mapped = {path for table in tables for source in table.sources.values() for path in _paths(table.rows, source)}
-    return mapped | {path for table in tables for path in table.left_out}
+    named: set[str] = set()
+    for table in catalog.TABLES:
+        for filling in table.fillings:
+            if (filling.operation.service, filling.operation.name) == (service, operation):
+                for source in filling.sources.values():
+                    named.update(_paths(filling, 0, source))
+                named.update(table.left_out)
+                named.add(filling.operation.token)
+    return {path.replace("[0]", "[]") for path in named}
 
 
-def _paths(rows: str, source: Source) -> Iterator[str]:
+def _paths(filling: Filling, levels_up: int, source: Source) -> Iterator[str]:
     match source:
-        case Member(path) | ArnField(path, _) | Namespace(path):
-            yield f"{rows}.{path}"
-        case OfScope(_, told_by) if told_by is not None:
-            yield from _paths(rows, told_by)
+        case Member(path) | ArnField(path, _) | Namespace(path) | IsOneOf(path, _) | Outcome(path, _):
+            yield joined(filling.rows_above(levels_up), path)
+        case Count(path):
+            yield joined(filling.rows_above(levels_up), f"{path}[]")
+        case Lookup(path, key, _, value, _, _):
+            for member in (key, value):
+                yield joined(filling.rows_above(levels_up), f"{path}[].{member}")
+        case OfScope(_, told_by) | Asked(_, told_by) if told_by is not None:
+            yield from _paths(filling, levels_up, told_by)
+        case Joined(sources, _):
+            for inner in sources:
+                yield from _paths(filling, levels_up, inner)
         case OfParent(inner):
-            yield from _paths(rows.rpartition(".")[0], inner)
-        case OfScope() | Ordinal():
+            yield from _paths(filling, levels_up + 1, inner)
+        case OfScope() | Asked() | Ordinal() | Constant():
             return
+
+
+def joined(rows: str, path: str) -> str:
+    """The path of a member from the response, up to the text that holds a document."""
+    return ".".join(filter(None, (rows, path))).partition("@")[0]

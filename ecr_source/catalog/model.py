@@ -43,15 +43,30 @@ def member_shape(operation: Operation, path: str) -> Shape:
         KeyError: the installed service model has no such member.
     """
     shape: Shape | None = _operation_model(operation).output_shape
-    for step in path.split("."):
-        members = getattr(shape, "members", {})
-        if step.removesuffix("[]") not in members:
+    for step in filter(None, path.split(".")):
+        name = step.partition("[")[0].partition("{")[0]
+        shape = _members(shape).get(name)
+        if shape is None:
             raise KeyError(f"{operation} has no response member {path} in the installed botocore")
-        shape = members[step.removesuffix("[]")]
-        if step.endswith("[]"):
+        if step.endswith("]"):
             shape = getattr(shape, "member", None)
     assert shape is not None
     return shape
+
+
+def _members(shape: Shape | None) -> dict[str, Shape]:
+    """The members of a structure; of a map, one per name that its keys can have, or its entries' key and value."""
+    if shape is None or shape.type_name != "map":
+        return getattr(shape, "members", {})
+    key: Shape = getattr(shape, "key")  # noqa: B009 (the stubs do not know it)
+    value: Shape = getattr(shape, "value")  # noqa: B009
+    names = enumerated(shape)
+    return dict.fromkeys(names, value) if names else {"key": key, "value": value}
+
+
+def enumerated(shape: Shape) -> list[str]:
+    """The names that the keys of a map can have, where the model lists them: such a map is read as a structure."""
+    return list(getattr(getattr(shape, "key", None), "enum", []))
 
 
 def description(shape: Shape) -> str:
@@ -68,16 +83,23 @@ def scalar_paths(operation: Operation) -> Iterator[str]:
 
 
 def _scalar_paths(shape: Shape, path: str) -> Iterator[str]:
-    if shape.type_name == "structure":
-        for name, member in getattr(shape, "members", {}).items():
-            yield from _scalar_paths(member, f"{path}.{name}" if path else name)
+    if shape.type_name == "structure" or shape.type_name == "map":
+        inside = f"{path}{{}}" if shape.type_name == "map" and not enumerated(shape) else path
+        for name, member in _members(shape).items():
+            yield from _scalar_paths(member, f"{inside}.{name}" if inside else name)
     elif shape.type_name == "list":
         yield from _scalar_paths(getattr(shape, "member"), f"{path}[]")  # noqa: B009 (untyped attribute)
     else:
         yield path
 
 
+def takes(operation: Operation, parameter: str) -> bool:
+    """Whether `operation` has this request parameter."""
+    shape = _operation_model(operation).input_shape
+    return shape is not None and parameter in getattr(shape, "members", {})
+
+
 def is_paginated(operation: Operation) -> bool:
-    """Whether the response of `operation` can carry a `nextToken`."""
+    """Whether the response of `operation` can carry a token for the next page."""
     output = _operation_model(operation).output_shape
-    return output is not None and "nextToken" in getattr(output, "members", {})
+    return output is not None and operation.token in getattr(output, "members", {})

@@ -1,8 +1,19 @@
-"""Repositories and what their listing carries."""
+"""Repositories: their listing, their tags, their scanning configuration."""
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import ArnField, Member, Namespace, OfParent, OfScope, Operation, Ordinal, Table
+from ecr_source.catalog.table import (
+    ArnField,
+    Asked,
+    EachRow,
+    Filling,
+    Member,
+    Namespace,
+    OfParent,
+    OfScope,
+    Operation,
+    Table,
+)
 
 DESCRIBE_REPOSITORIES = Operation("ecr", "DescribeRepositories", page_size=1000, names="repositoryNames")
 
@@ -46,7 +57,103 @@ REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS = Table(
         "repository_created_at": OfParent(Member("createdAt")),
         "filter_type": "filterType",
         "filter": "filter",
-        "ordinal": Ordinal(),
     },
-    volatile=frozenset({"ordinal"}),
 )
+
+LIST_TAGS_FOR_RESOURCE = Operation(
+    "ecr", "ListTagsForResource", each=EachRow(REPOSITORIES, {"resourceArn": "repository_arn"})
+)
+
+# A hundred repositories a call instead of one.
+GET_RESOURCES = Operation(
+    "resourcegroupstaggingapi",
+    "GetResources",
+    page_size=100,
+    token="PaginationToken",  # noqa: S106 (no secret)
+    limit="ResourcesPerPage",
+    parameters={"ResourceTypeFilters": ["ecr:repository"]},
+    instead=LIST_TAGS_FOR_RESOURCE,
+)
+
+REPOSITORY_TAGS = Table(
+    name="repository_tags",
+    description="One row per resource tag of a repository.",
+    operation=GET_RESOURCES,
+    rows="ResourceTagMappingList[].Tags[]",
+    key=("registry_id", "region", "repository_name", "tag_key"),
+    columns={
+        "registry_id": OfScope("registry_id"),
+        "region": OfParent(OfScope("region", told_by=ArnField("ResourceARN", "region"))),
+        "repository_name": OfParent(ArnField("ResourceARN", "resource")),
+        "tag_key": "Key",
+        "tag_value": "Value",
+    },
+    also=(
+        Filling(
+            LIST_TAGS_FOR_RESOURCE,
+            "tags[]",
+            {
+                "registry_id": OfScope("registry_id"),
+                "region": OfScope("region"),
+                "repository_name": Asked("repository_name"),
+                "tag_key": "Key",
+                "tag_value": "Value",
+            },
+        ),
+    ),
+    left_out={
+        f"ResourceTagMappingList[].ComplianceDetails.{member}": "of tag policies, sent only when asked for"
+        for member in ("NoncompliantKeys[]", "KeysWithNoncompliantValues[]", "MissingTagKeys[]", "ComplianceStatus")
+    },
+)
+
+BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION = Operation(
+    "ecr",
+    "BatchGetRepositoryScanningConfiguration",
+    each=EachRow(REPOSITORIES, {"repositoryNames[]": "repository_name"}, at_a_time=25),
+    failures="failures",
+)
+
+REPOSITORY_SCANNING_CONFIGURATIONS = Table(
+    name="repository_scanning_configurations",
+    description="One row per repository: how its images are scanned, the registry's rules included.",
+    operation=BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION,
+    rows="scanningConfigurations[]",
+    key=("registry_id", "region", "repository_name"),
+    columns={
+        "registry_id": OfScope("registry_id"),
+        "region": REGION,
+        "repository_name": "repositoryName",
+        "repository_arn": "repositoryArn",
+        "scan_on_push": "scanOnPush",
+        "scan_frequency": "scanFrequency",
+    },
+    left_out={
+        "failures[].repositoryName": "in extraction_errors",
+        "failures[].failureCode": "in extraction_errors",
+        "failures[].failureReason": "in extraction_errors",
+    },
+)
+
+REPOSITORY_SCANNING_FILTERS = Table(
+    name="repository_scanning_filters",
+    description="One row per filter of the registry's scanning rules that applies to a repository.",
+    operation=BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION,
+    rows="scanningConfigurations[].appliedScanFilters[]",
+    key=("registry_id", "region", "repository_name", "filter_type", "filter"),
+    columns={
+        "registry_id": OfScope("registry_id"),
+        "region": OfParent(REGION),
+        "repository_name": OfParent(Member("repositoryName")),
+        "filter_type": "filterType",
+        "filter": "filter",
+    },
+)
+
+REPOSITORY_TABLES = [
+    REPOSITORIES,
+    REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS,
+    REPOSITORY_TAGS,
+    REPOSITORY_SCANNING_CONFIGURATIONS,
+    REPOSITORY_SCANNING_FILTERS,
+]

@@ -16,8 +16,9 @@ EXTRACTION_SCOPES = RunTable(
         "mode": RunColumn("string", "The load mode of the run: snapshot, incremental or history."),
         "status": RunColumn(
             "string",
-            "complete: read to the end. partial: only the repositories that were asked for by name. denied, disabled,"
-            " failed: not read, and the rows of earlier runs are kept.",
+            "complete: read to the end. partial: only the repositories that were asked for by name, or all but those"
+            " that could not be read. denied, disabled, failed: not read, and the rows of earlier runs are kept."
+            " skipped: not asked for.",
         ),
         "rows": RunColumn("int64", "Rows read."),
         "calls": RunColumn(
@@ -28,6 +29,7 @@ EXTRACTION_SCOPES = RunTable(
         "excepted_repositories": RunColumn(
             "int64", "Repositories that could not be read and keep the rows of earlier runs."
         ),
+        "note": RunColumn("string", "What to know of how it was read; NULL if there is nothing."),
         "started_at": RunColumn("timestamp", "When reading began (UTC)."),
         "finished_at": RunColumn("timestamp", "When reading ended (UTC)."),
     },

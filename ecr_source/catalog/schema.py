@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from ecr_source.catalog import model
 from ecr_source.catalog.table import (
     ArnField,
+    Asked,
+    Constant,
+    Count,
+    EachRow,
+    Filling,
+    IsOneOf,
+    Joined,
+    Lookup,
     Member,
     Namespace,
     OfParent,
     OfScope,
+    Operation,
     Ordinal,
+    Outcome,
     RunTable,
     Source,
     Table,
 )
+from ecr_source.documents import DOCUMENTS
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 """How a point in time is held: in UTC, to the microsecond."""
@@ -33,14 +45,19 @@ TYPE_OF_SHAPE = {
 }
 """Arrow types of botocore's scalar shapes."""
 
-_TYPE_OF_NAME = {"string": pa.string(), "int64": pa.int64(), "timestamp": TIMESTAMP}
+_TYPE_OF_NAME = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "timestamp": TIMESTAMP}
+
+_Described: TypeAlias = tuple[pa.DataType, str]
 
 _COMMON = {
     "unmodelled": (
         pa.string(),
         "Members of the response that no column names, as a JSON object; NULL if there are none.",
     ),
-    "extracted_at": (TIMESTAMP, "When the listing that the row was read from began (UTC)."),
+    "extracted_at": (
+        TIMESTAMP,
+        "When the row was asked for: when the call, or the listing that it belongs to, began (UTC).",
+    ),
 }
 
 
@@ -63,32 +80,83 @@ def column_descriptions(table: Table | RunTable) -> dict[str, str]:
     return {field.name: field.metadata[b"description"].decode() for field in arrow_schema(table)}
 
 
-def _run_columns(table: RunTable) -> dict[str, tuple[pa.DataType, str]]:
+def _run_columns(table: RunTable) -> dict[str, _Described]:
     return {name: (_TYPE_OF_NAME[column.type], column.description) for name, column in table.columns.items()}
 
 
-def _api_columns(table: Table) -> dict[str, tuple[pa.DataType, str]]:
-    columns = {name: _type_and_description(table, table.rows, source) for name, source in table.sources.items()}
-    return columns | _COMMON
+def _api_columns(table: Table) -> dict[str, _Described]:
+    filling = table.fillings[0]
+    return {name: describe(filling, source) for name, source in filling.sources.items()} | _COMMON
 
 
-def _type_and_description(table: Table, rows: str, source: Source) -> tuple[pa.DataType, str]:
+def describe(filling: Filling, source: Source, levels_up: int = 0) -> _Described:
+    """The Arrow type and the description of what `source` gives, on the items so many levels above the rows."""
     match source:
         case Member(path):
-            shape = model.member_shape(table.operation, f"{rows}.{path}")
-            return TYPE_OF_SHAPE[shape.type_name], model.description(shape)
+            return _member(filling.operation, filling.rows_above(levels_up), path)
         case ArnField(path, field):
             return pa.string(), f"The {field} in {path}."
         case Namespace(path):
             return pa.string(), f"What stands before the last slash of {path}; NULL if there is no slash."
         case Ordinal():
-            return pa.int64(), "Position among the sorted siblings, from 0."
+            return pa.int64(), "Position among the siblings, sorted by their content, from 0."
         case OfScope(_, Member() as told_by):
-            return _type_and_description(table, rows, told_by)
+            return describe(filling, told_by, levels_up)
         case OfScope("registry_id", _):
             return pa.string(), "The account id of the registry."
-        case OfScope("region", _):
+        case OfScope():
             return pa.string(), "The region of the registry."
+        case Asked(column, _):
+            return _asked(filling.operation, column)
         case OfParent(inner):
-            return _type_and_description(table, rows.rpartition(".")[0], inner)
+            return describe(filling, inner, levels_up + 1)
+        case _:
+            return _computed(filling.operation, source)
+
+
+def _computed(operation: Operation, source: Source) -> _Described:
+    match source:
+        case Outcome():
+            return pa.string(), _outcome_description(operation, source)
+        case Constant(_, meaning):
+            return pa.string(), meaning
+        case Count(path):
+            return pa.int64(), f"How many {path.rpartition('.')[2]} there are."
+        case IsOneOf(path, values):
+            return pa.bool_(), f"Whether {path} is {' or '.join(values)}."
+        case Lookup(_, _, _, _, meaning, type_):
+            return _TYPE_OF_NAME[type_], meaning
+        case Joined(_, meaning):
+            return pa.string(), meaning
     raise AssertionError(source)
+
+
+def _asked(operation: Operation, column: str) -> _Described:
+    assert isinstance(operation.each, EachRow)
+    filling = operation.each.table.fillings[0]
+    return describe(filling, filling.sources[column])
+
+
+def _outcome_description(operation: Operation, outcome: Outcome) -> str:
+    names = dict.fromkeys(["complete", *operation.absent.values(), *outcome.names.values()])
+    return f"What came of asking: {', '.join(names)}; denied, call_failed, left_out (by a bound)."
+
+
+def _member(operation: Operation, rows: str, path: str) -> _Described:
+    before, _, inside = ".".join(filter(None, (rows, path))).partition("@")
+    if inside:
+        return _document_member(inside)
+    shape = model.member_shape(operation, before)
+    text = model.description(shape) or f"The {before.rpartition('.')[2]} of the response."
+    return TYPE_OF_SHAPE[shape.type_name], text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _document_member(path: str) -> _Described:
+    kind, *steps = path.split(".")
+    type_: pa.DataType = DOCUMENTS[kind].type
+    description = ""
+    for step in steps:
+        field = type_.field(step.removesuffix("[]"))
+        description = field.metadata[b"description"].decode()
+        type_ = field.type.value_type if step.endswith("[]") else field.type
+    return type_, description

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import NoneType
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +24,9 @@ def print_grid(console: Console, header: Sequence[str], rows: Iterable[Sequence[
     cells = [list(row) for row in rows]
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(header):
-        number = bool(cells) and all(isinstance(row[index], (int, float)) for row in cells)
+        number = all(isinstance(row[index], (int, float, NoneType)) for row in cells) and any(
+            row[index] for row in cells
+        )
         grid.add_column(name, justify="right" if number else "left")
     for row in cells:
         grid.add_row(*(Text(_text(value)) for value in row))
@@ -56,7 +59,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 
 def catalog_as_json() -> list[dict[str, Any]]:
-    """All tables as plain values: name, description, operation, IAM actions, key, columns."""
+    """All tables as plain values: name, group, description, operations, IAM actions, key, columns."""
     tables: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]
     return [_described(table) for table in tables]
 
@@ -75,11 +78,13 @@ def print_catalog(console: Console) -> None:
 
 def _described(table: Table | RunTable) -> dict[str, Any]:
     descriptions = column_descriptions(table)
+    operations = catalog.operations_of([table]) if isinstance(table, Table) else []
     return {
         "name": table.name,
         "description": table.description,
-        "operation": str(table.operation) if isinstance(table, Table) else None,
-        "iam_actions": [iam_action(table.operation)] if isinstance(table, Table) else [],
+        "group": catalog.group_of(table) if isinstance(table, Table) else None,
+        "operations": [str(operation) for operation in operations],
+        "iam_actions": sorted({iam_action(operation) for operation in operations}),
         "key": list(table.key),
         "columns": [
             {

@@ -1,0 +1,67 @@
+"""What earlier runs loaded, read from the destination's own tables."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import dlt
+import pyarrow as pa
+from dlt.common.destination.exceptions import SqlClientNotAvailable
+from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
+
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import Table
+from ecr_source.modes import History, IncrementalAppend, Mode
+from ecr_source.scopes import Scope
+
+_ROWS_AT_A_TIME = 50_000
+_MISSING = (DatabaseUndefinedRelation, DatabaseTerminalException, SqlClientNotAvailable)
+
+
+class Loaded:
+    """The tables of a pipeline's dataset, as the mode keeps them: see `again.Earlier`."""
+
+    def __init__(self, pipeline: dlt.Pipeline, mode: Mode) -> None:
+        self._pipeline = pipeline
+        self._mode = mode
+        # One connection at a time: scopes are read by several threads.
+        self._lock = threading.Lock()
+
+    def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
+        """The newest row of each image in `record`; None unless all of `tables` were loaded with all their columns."""
+        try:
+            for table in tables:
+                self._read(table, scope, "1 = 0")
+            rows = self._read(record, scope, self._current)
+        except _MISSING:
+            return None
+        # The last one wins: where rows are appended, an image has one for each time it was asked.
+        key = list(record.key)
+        newest = rows.group_by(key, use_threads=False).aggregate([("extracted_at", "max")])
+        return rows if newest.num_rows == rows.num_rows else _newest(rows, newest, key)
+
+    def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
+        """The rows of `table`, to be kept; none where rows are only ever added."""
+        if isinstance(self._mode, IncrementalAppend):
+            return
+        yield from self._read(table, scope, self._current).to_batches(_ROWS_AT_A_TIME)
+
+    @property
+    def _current(self) -> str:
+        return "_dlt_valid_to IS NULL" if isinstance(self._mode, History) else "1 = 1"
+
+    def _read(self, table: Table, scope: Scope, condition: str) -> pa.Table:
+        schema = arrow_schema(table)
+        with self._lock, self._pipeline.sql_client() as client:
+            names = ", ".join(client.escape_column_name(name) for name in schema.names)
+            source = client.make_qualified_table_name(table.name)
+            sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608
+            with client.execute_query(sql, scope.registry_id, scope.region) as cursor:
+                rows = cursor.arrow()
+        return schema.empty_table() if rows is None else rows.cast(schema)
+
+
+def _newest(rows: pa.Table, newest: pa.Table, key: list[str]) -> pa.Table:
+    times = newest.rename_columns([*key, "extracted_at"])
+    return rows.join(times, [*key, "extracted_at"], join_type="inner").select(rows.column_names)
