@@ -78,7 +78,7 @@ def _read(terminal: int) -> bytes:
 
 
 def test_only_the_tables_that_are_asked_for_are_loaded(ecr: Ecr, query: Query) -> None:
-    assert ecr("run", "--table", "repositories").returncode == 0
+    assert ecr("run", "--table", "repositories.repositories").returncode == 0
     assert query(
         "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'aws_ecr' AND table_name[1] <> '_' ORDER BY ALL"
     ) == [
