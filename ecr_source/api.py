@@ -213,7 +213,7 @@ class Api:
         return pa.concat_tables([*tables, decode(bodies, model)] if bodies else tables)
 
     def _parameters(self, operation: Operation, asked: Mapping[str, object]) -> dict[str, Any]:
-        parameters: dict[str, Any] = dict(operation.parameters)
+        parameters: dict[str, Any] = _filled(operation.parameters, self.scope)
         if operation not in self.notes:
             parameters |= operation.preferred
         if takes(operation, "registryId"):
@@ -288,6 +288,14 @@ class Api:
         rate.refused(context["ecr_source_sent"])
         with self._lock:
             self.usage.setdefault(operation_name, Usage()).throttled += 1
+
+
+def _filled(value: Any, scope: Scope) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, scope) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, scope) for inner in value]
+    return value.replace("{registry_id}", scope.registry_id) if isinstance(value, str) else value
 
 
 def _put(parameters: dict[str, Any], path: str, value: object) -> None:

@@ -35,7 +35,8 @@ from ecr_source.documents import parse_documents
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
 from ecr_source.scopes import Scope
 
-_ARN_INDEX = {"partition": 1, "region": 3, "account": 4, "resource": 5}
+_ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}
+_OF_RESOURCE = {"resource": r"^repository/(?P<part>.*?)(?:/sha[0-9]+:.*)?$", "digest": r"/(?P<part>sha[0-9]+:.*)$"}
 _BEFORE_THE_LAST_SLASH = r"(?s)^(?P<namespace>.+)/[^/]*$"
 _FLOAT_OF_NAME = {"string": pa.string(), "float64": pa.float64()}
 
@@ -119,7 +120,8 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
 def listed_keys(page: Page, table: Table, filling: Filling) -> pa.Table:
     """The key columns that tell the items of the listing apart, of all items of `page`, an item listed twice once."""
     first = _items(page, filling, 1, _struct_array(page.responses))
-    return _last_of_each(_listed_key(page, table, filling, first), None)
+    keys = _listed_key(page, table, filling, first)
+    return _last_of_each(keys.select([name for name in keys.column_names if name in table.key]), None)
 
 
 def _rows(page: Page, table: Table, filling: Filling, scope: Scope) -> _Rows:
@@ -285,8 +287,8 @@ def _first_items(lists: pa.ListArray) -> pa.Array:
 def _arn_field(arns: pa.StringArray, part: str) -> pa.StringArray:
     fields = pc.split_pattern(arns, ":", max_splits=5)
     field = pc.list_element(fields, _ARN_INDEX[part])
-    if part == "resource":
-        field = pc.replace_substring_regex(field, "^repository/", "")
+    if part in _OF_RESOURCE:
+        field = pc.struct_field(pc.extract_regex(field, _OF_RESOURCE[part]), "part")
     return pc.if_else(pc.equal(field, ""), None, field)
 
 

@@ -80,6 +80,13 @@ def run_command(
         str | None, typer.Option(help="Incremental: load what was created from here on (ISO 8601).")
     ] = None,
     end_value: Annotated[str | None, typer.Option(help="Incremental: load what was created before.")] = None,
+    findings_from: Annotated[
+        str | None,
+        typer.Option(
+            help="ecr: ask each image. inspector2: where scanning is ENHANCED, ask Inspector for all.",
+            show_default="ecr",
+        ),
+    ] = None,
     findings_latest: Annotated[
         int | None, typer.Option(help="Ask for the findings of the newest N images of each repository only.", min=0)
     ] = None,
@@ -131,6 +138,7 @@ def run_command(
         repositories=repository,
         initial_value=initial_value,
         end_value=end_value,
+        findings_from=findings_from,
         findings_latest=findings_latest,
         findings_pushed_within=findings_pushed_within,
         findings_tag=findings_tag,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,45 +72,53 @@ class Known:
             return ()
 
 
-def plan(access: Access, tables: Sequence[Table], names: Sequence[str], known: Known) -> list[Cost]:
-    """The cost of the groups of `tables` in each scope; of the listing, and of nothing else, it makes the calls.
+def plan(
+    access: Access, tables: Sequence[Table], names: Sequence[str], without: Collection[Operation], known: Known
+) -> list[Cost]:
+    """The cost of the groups of `tables` in each scope, read `without` these operations.
+
+    Of the calls it makes those that list repositories.
 
     Raises:
         ConfigurationError: as `connect`.
         CredentialsRejected: as `connect`.
     """
-    services = {operation.service for operation in catalog.operations_of(tables)}
+    services = {operation.service for operation in catalog.operations_of(tables, without)}
     costs = []
     for connection in connect(access, services):
         mine = [table for table in tables if table.operation.service in connection.clients]
-        costs += _plan_scope(connection, mine, names, known, access.max_in_flight)
+        costs += _plan_scope(connection, _operations_by_group(mine, without), names, known, access.max_in_flight)
     return costs
 
 
 def _plan_scope(
-    connection: Connection, tables: Sequence[Table], names: Sequence[str], known: Known, max_in_flight: int
+    connection: Connection,
+    groups: dict[str, list[Operation]],
+    names: Sequence[str],
+    known: Known,
+    max_in_flight: int,
 ) -> list[Cost]:
     scope = str(connection.scope)
     started = time.monotonic()
     api = Api(connection)
     try:
-        counts = {parent: len(names) or _count(api, parent) for parent in _parents(tables) if parent in _LISTINGS}
+        counts = {parent: len(names) or _count(api, parent) for parent in _listed(groups)}
     except CallFailed as error:
-        return [Cost(scope, group, None, None, str(error), unreadable=True) for group in _operations_by_group(tables)]
+        return [Cost(scope, group, None, None, str(error), unreadable=True) for group in groups]
     calls = sum(usage.calls for usage in api.usage.values())
     seen = known.calls_a_second(scope) or max_in_flight * max(1, calls) / (time.monotonic() - started)
     images = known.images(scope)
     if images is not None:
         counts[IMAGES] = images
-    return [_cost(scope, group, operations, counts, seen) for group, operations in _operations_by_group(tables).items()]
+    return [_cost(scope, group, operations, counts, seen) for group, operations in groups.items()]
 
 
-def _operations_by_group(tables: Sequence[Table]) -> dict[str, list[Operation]]:
+def _operations_by_group(tables: Sequence[Table], without: Collection[Operation]) -> dict[str, list[Operation]]:
     """Each operation in the group that needs it first; not those that only stand in for another."""
     groups: dict[str, list[Operation]] = {catalog.group_of(table): [] for table in tables}
     seen: set[Operation] = set()
     for table in tables:
-        operations = catalog.operations_of([table])
+        operations = catalog.operations_of([table], without)
         seen.update(operation.instead for operation in operations if operation.instead)
         groups[catalog.group_of(table)] += [operation for operation in operations if operation not in seen]
         seen.update(operations)
@@ -136,10 +144,11 @@ def _calls(operation: Operation, counts: dict[Table, int]) -> int | None:
     return max(1, math.ceil(listed / (operation.page_size or 1)))
 
 
-def _parents(tables: Sequence[Table]) -> list[Table]:
-    operations = catalog.operations_of(tables)
-    found = [table for table, listing in _LISTINGS.items() if listing in operations]
-    return found + [operation.parent for operation in operations if operation.parent and operation.parent not in found]
+def _listed(groups: dict[str, list[Operation]]) -> list[Table]:
+    """The tables of repositories, private or public, that the operations are called for or that they list."""
+    operations = {operation for group in groups.values() for operation in group}
+    parents = {operation.parent for operation in operations}
+    return [table for table, listing in _LISTINGS.items() if listing in operations or table in parents]
 
 
 def _count(api: Api, table: Table) -> int:

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source.again import CALL_FAILED, DENIED, LEFT_OUT, Bounds, Earlier, choose, image_names
+from ecr_source.again import CALL_FAILED, DENIED, IMAGE, LEFT_OUT, Bounds, Earlier, choose, image_names
 from ecr_source.api import Api, Response
 from ecr_source.arrow import Page, flatten, listed_keys
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
-from ecr_source.catalog.table import COMPLETE, Asked, EachRow, EachValue, Filling, OfParent, Operation, Table
+from ecr_source.catalog.table import COMPLETE, Asked, EachRow, EachValue, Filling, OfParent, OnlyWhere, Operation, Table
 from ecr_source.dispatch import Job
 from ecr_source.errors import Absent, CallFailed, Denied, Gone, LoopingToken, MalformedResponse, TokenRejected
 from ecr_source.spool import Spool, TableFile
@@ -27,6 +27,9 @@ from ecr_source.spool import Spool, TableFile
 # Rows are made of many small responses at once: Arrow takes as long for one as for fifty.
 _ANSWERS_AT_A_TIME = 500
 _BYTES_AT_A_TIME = 1_000_000
+
+# Pages of a listing that are held in memory, so that its rows are added when it is complete. Longer ones are spooled.
+_BYTES_OF_A_LISTING = 4_000_000
 
 # It takes several times the memory of the page, and one processor each.
 _FLATTENING = threading.BoundedSemaphore(os.cpu_count() or 1)
@@ -115,6 +118,7 @@ class Reading:
         self._failed_images: set[str] = set()
         self._error_keys: set[tuple[str, str]] = set()
         self._kept: pa.Array | None = None
+        self._within: pa.Array | None = None
         self._parents: Parents | None = None
         self._stopped = threading.Event()
 
@@ -130,8 +134,15 @@ class Reading:
             self._skip(f"{self.operation} tells of the caller's own registry only")
         elif self.names is not None and self.operation.names is None and parents is None:
             self._skip("only single repositories were asked for")
-        elif parents is not None:
-            yield from self._jobs_for_rows(parents)
+        elif (where := self.operation.only_where) and not self._holds(where):
+            self._skip(f"{self.operation.instead} was read instead: {where.operation} does not tell {where.value}")
+        elif parents is not None and parents.file is None:
+            self.status = parents.reading.status
+        elif parents is not None and parents.file is not None and self.operation.within:
+            self._within = image_names(_table(parents.file, IMAGE))
+            yield self._read_listing
+        elif parents is not None and parents.file is not None:
+            yield from self._jobs_for_rows(parents, parents.file)
         elif self.names is not None:
             yield self._read_named
         elif isinstance(self.operation.each, EachValue):
@@ -158,12 +169,21 @@ class Reading:
 
     # what to ask
 
-    def _jobs_for_rows(self, parents: Parents) -> Iterator[Job]:
+    def _holds(self, where: OnlyWhere) -> bool:
+        member, *inner = where.path.split(".")
+        try:
+            for response in self.api.pages(where.operation):
+                value = response.member(member)
+                for name in inner:
+                    value = (value or {}).get(name)
+                return bool(value == where.value)
+        except Unreadable as error:
+            self._note_error(error)
+        return False
+
+    def _jobs_for_rows(self, parents: Parents, file: TableFile) -> Iterator[Job]:
         assert isinstance(self.operation.each, EachRow)
-        if parents.file is None:
-            self.status = parents.reading.status
-            return
-        rows = self._chosen(parents, parents.file) if self.operation.again else _rows(parents.file, self._columns)
+        rows = self._chosen(parents, file) if self.operation.again else _rows(file, self._columns)
         scalars = {name: column for name, column in self.operation.each.asked.items() if "[]" not in name}
         lists = {name: column for name, column in self.operation.each.asked.items() if "[]" in name}
         for _, alike in groupby(rows, key=lambda row: [row[column] for column in scalars.values()]):
@@ -236,9 +256,7 @@ class Reading:
             if self._stopped.is_set():
                 return
             page = self._page([Answer({}, [response], COMPLETE, self.started_at)], f"page {number} of {self.where}")
-            table, filling = self._fillings[0]
-            keys = listed_keys(page, table, filling) if filling.levels else None
-            self._add(page, keys if keys is not None and keys.num_columns else None)
+            self._spool_page(self._spool, page)
             self._answered += 1
 
     def ask(self, rows: Sequence[ParentRow], parameters: dict[str, Any]) -> None:
@@ -246,7 +264,10 @@ class Reading:
         asked = rows[0] if rows else {}
         asked_at = datetime.now(UTC)
         try:
-            responses = self._listed(parameters)
+            try:
+                responses = self._listed(asked, parameters, asked_at)
+            except TokenRejected:
+                responses = self._listed(asked, parameters, asked_at)
         except Absent as error:
             self._collect(Answer(asked, [Response(b"{}")], self.operation.absent[error.error_code], asked_at))
         except Gone as error:
@@ -258,11 +279,30 @@ class Reading:
                 self._except_failures(responses, asked)
             self._collect(Answer(asked, responses, COMPLETE, asked_at))
 
-    def _listed(self, parameters: dict[str, Any]) -> list[Response]:
+    def _listed(self, asked: ParentRow, parameters: dict[str, Any], asked_at: datetime) -> list[Response]:
+        """The pages of a listing; of one that is too long for memory the last ones, the others' rows being spooled."""
+        held: list[Response] = []
+        overflow: Spool | None = None
         try:
-            return list(self.api.pages(self.operation, parameters))
-        except TokenRejected:
-            return list(self.api.pages(self.operation, parameters))
+            for response in self.api.pages(self.operation, parameters):
+                held.append(response)
+                if sum(page.nbytes for page in held) > _BYTES_OF_A_LISTING:
+                    overflow = overflow or self._new_spool(f"{threading.get_ident()}")
+                    self._spool_page(overflow, self._page([Answer(asked, held, COMPLETE, asked_at)]))
+                    held = []
+            if overflow is None:
+                return held
+            if held:
+                self._spool_page(overflow, self._page([Answer(asked, held, COMPLETE, asked_at)]))
+        except BaseException:
+            if overflow is not None:
+                overflow.drop()
+            raise
+        for table, file in overflow.complete().items():
+            for batch in file.batches():
+                self._spool.add({table: pa.Table.from_batches([batch])})
+            file.path.unlink()
+        return []
 
     def _retry_halves(self, rows: Sequence[ParentRow], parameters: dict[str, Any], error: Gone) -> None:
         """Leaves out what has vanished: where one call asks for several, each half is asked for itself."""
@@ -280,7 +320,8 @@ class Reading:
 
     def _collect(self, answer: Answer) -> None:
         with self._lock:
-            self._answers.append(answer)
+            if answer.responses:
+                self._answers.append(answer)
             self._nbytes += answer.nbytes
             self._answered += answer.outcome not in (DENIED, CALL_FAILED)
         self._flush(everything=False)
@@ -292,14 +333,14 @@ class Reading:
                 return
             answers, self._answers, self._nbytes = self._answers, [], 0
         try:
-            self._add(self._page(answers), None)
+            self._add(self._page(answers), self._spool)
         except MalformedResponse:
             for answer in answers:
                 self._add_alone(answer)
 
     def _add_alone(self, answer: Answer) -> None:
         try:
-            self._add(self._page([answer]), None)
+            self._add(self._page([answer]), self._spool)
         except MalformedResponse as error:
             with self._lock:
                 self._answered -= 1
@@ -321,18 +362,26 @@ class Reading:
         )
 
     def _asked_schema(self) -> pa.Schema:
-        if self.operation.parent is None:
+        if not isinstance(self.operation.each, EachRow):
             return pa.schema([("nothing", pa.null())])
-        parent = arrow_schema(self.operation.parent)
+        parent = arrow_schema(self.operation.each.table)
         return pa.schema([parent.field(name).with_nullable(True) for name in self._columns])
 
-    def _add(self, page: Page, keys: pa.Table | None) -> None:
+    def _spool_page(self, spool: Spool, page: Page) -> None:
+        """Spools a page of a listing whose items can be on another page as well."""
+        table, filling = self._fillings[0]
+        keys = listed_keys(page, table, filling) if filling.levels else None
+        self._add(page, spool, keys if keys is not None and keys.num_columns else None)
+
+    def _add(self, page: Page, spool: Spool, keys: pa.Table | None = None) -> None:
         rows: dict[Table, pa.Table] = {}
         with _FLATTENING:
             for table, filling in self._fillings:
                 flat = flatten(page, table, filling, self.api.scope)
+                if self._within is not None:
+                    flat = flat.filter(pc.is_in(image_names(flat), self._within))
                 rows[table] = pa.concat_tables([rows[table], flat]) if table in rows else flat
-            self._spool.add(rows, keys)
+            spool.add(rows, keys)
         for table, flat in rows.items():
             self.observe(table, flat.num_rows)
 
@@ -421,8 +470,8 @@ class Reading:
                 names = image_names(batch.rename_columns(_with_image_digest(batch, filling)))
                 self._spool.add({table: pa.Table.from_batches([batch]).filter(pc.is_in(names, kept))})
 
-    def _new_spool(self) -> Spool:
-        return Spool(self.folder, self.api.scope, self.operation, self.tables)
+    def _new_spool(self, name: str = "") -> Spool:
+        return Spool(self.folder / name, self.api.scope, self.operation, self.tables)
 
 
 @dataclass(frozen=True)

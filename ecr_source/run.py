@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ecr_source.ledger import Outcome
 from ecr_source.modes import parse_mode
 from ecr_source.plan import Cost, Known, plan
 from ecr_source.scopes import Access, check_access, check_credentials
-from ecr_source.source import ecr_source, read_outcome
+from ecr_source.source import ecr_source, read_outcome, spool_folder_of
 
 PIPELINE_NAME = "ecr"
 
@@ -46,6 +47,7 @@ class RunSettings(BaseConfiguration):
     mode: str = "snapshot"
     initial_value: str | None = None
     end_value: str | None = None
+    findings_from: str = "ecr"
     findings_latest: int | None = None
     findings_pushed_within: float | None = None
     findings_tag: str | None = None
@@ -92,6 +94,7 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
         mode=settings.mode,
         initial_value=settings.initial_value,
         end_value=settings.end_value,
+        findings_from=settings.findings_from,
         findings_latest=settings.findings_latest,
         findings_pushed_within=settings.findings_pushed_within,
         findings_tag=settings.findings_tag,
@@ -110,6 +113,8 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
         pipeline.run(source)
     except PipelineStepFailed as failure:
         raise _reason(failure) from failure
+    finally:
+        shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
     return read_outcome(pipeline)
 
 
@@ -129,8 +134,9 @@ def plan_run(settings: RunSettings) -> list[Cost]:
         settings.max_in_flight,
     )
     check_access(access)
+    without = catalog.FINDINGS_FROM.get(settings.findings_from, ())
     pipeline = open_pipeline(settings, NULL_COLLECTOR)
-    return plan(access, tables, settings.repositories or (), Known(pipeline))
+    return plan(access, tables, settings.repositories or (), without, Known(pipeline))
 
 
 def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:

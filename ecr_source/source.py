@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from dlt.extract import DltResource
 from ecr_source import catalog
 from ecr_source.again import Bounds
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
-from ecr_source.catalog.table import RunTable, Table
+from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome, error_rows, scope_rows
@@ -49,6 +49,7 @@ def ecr_source(
     mode: str = "snapshot",
     initial_value: str | datetime | None = None,
     end_value: str | datetime | None = None,
+    findings_from: str = "ecr",
     findings_latest: int | None = None,
     findings_pushed_within: float | None = None,
     findings_tag: str | None = None,
@@ -75,6 +76,9 @@ def ecr_source(
             it and opens another (dlt's scd2). A dataset has one mode.
         initial_value: incremental mode only: load what was created from here on (ISO 8601), until there is a cursor.
         end_value: incremental mode only: load what was created before; exactly this window, and no cursor is kept.
+        findings_from: who is asked for findings. `ecr`: each image is asked for its own. `inspector2`: where the
+            registry scans ENHANCED, Inspector tells those of all images, a hundred a call; elsewhere, or where
+            inspector2:ListFindings is denied, each image is asked.
         findings_latest: ask for the findings of the newest so many images of each repository only.
         findings_pushed_within: ask for the findings of images pushed within so many days only.
         findings_tag: ask for the findings of images with a tag that matches this shell pattern only.
@@ -106,8 +110,9 @@ def ecr_source(
         tuple(repositories or ()),
         load_mode,
         _bounds(findings_latest, findings_pushed_within, findings_tag, findings_max_age),
+        _without(findings_from, [findings_latest, findings_pushed_within, findings_tag]),
         moves_last_recorded_pull_time,
-        Path(spool_folder) if spool_folder else None,
+        spool_folder,
     )
     yield from _resources(walk, catalog.select_tables(tables or ()))
 
@@ -118,6 +123,18 @@ def _bounds(latest: int | None, pushed_within: float | None, tag: str | None, ma
             raise ConfigurationError(f"findings {name} {value} is negative: give a number from 0 on")
     within = timedelta(days=pushed_within) if pushed_within is not None else None
     return Bounds(latest, within, tag, timedelta(days=max_age))
+
+
+def _without(findings_from: str, bounds: Sequence[object]) -> Collection[Operation]:
+    if findings_from not in catalog.FINDINGS_FROM:
+        raise ConfigurationError(
+            f'findings cannot be read from "{findings_from}": it is one of {", ".join(catalog.FINDINGS_FROM)}'
+        )
+    if findings_from != "ecr" and any(bound is not None for bound in bounds):
+        raise ConfigurationError(
+            f"bounds on images save calls for each image, which {findings_from} does not need: leave them out"
+        )
+    return catalog.FINDINGS_FROM[findings_from]
 
 
 def _resources(walk: _SharedWalk, selected: Sequence[Table]) -> Iterator[DltResource]:
@@ -159,6 +176,12 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
     )
 
 
+def spool_folder_of(pipeline: dlt.Pipeline, folder: str | Path | None) -> Path:
+    """Where the rows of a run of `pipeline` wait, below `folder`; it is empty before a run and afterwards."""
+    # By default beside dlt's packages, so that a hard link hands a file over.
+    return Path(folder or pipeline.working_dir) / f"{pipeline.pipeline_name}_spool"
+
+
 class _SharedWalk:
     """The one walk of a load that fills all its tables; the first resource that asks starts it."""
 
@@ -168,13 +191,15 @@ class _SharedWalk:
         names: tuple[str, ...],
         mode: Mode,
         bounds: Bounds,
+        without: Collection[Operation],
         moves_last_recorded_pull_time: bool,
-        spool_folder: Path | None,
+        spool_folder: str | None,
     ) -> None:
         self.mode = mode
         self._access = access
         self._names = names
         self._bounds = bounds
+        self._without = without
         self._moves_last_recorded_pull_time = moves_last_recorded_pull_time
         self._spool_folder = spool_folder
         self._load_id: str | None = None
@@ -206,8 +231,7 @@ class _SharedWalk:
             return []
         self._check_side_effects(tables)
         pipeline = dlt.current.pipeline()
-        # Beside dlt's packages, so that a hard link hands a file over.
-        folder = (self._spool_folder or Path(pipeline.working_dir)) / f"{pipeline.pipeline_name}_spool"
+        folder = spool_folder_of(pipeline, self._spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
         walk = Walk(
             tables,
@@ -215,10 +239,11 @@ class _SharedWalk:
             self._names,
             self._bounds,
             Loaded(pipeline, self.mode),
+            self._without,
             self._access.max_in_flight,
             lambda scope, table, rows: pipeline.collector.update(f"reading {scope} {table.name}", rows),
         )
-        services = {operation.service for operation in catalog.operations_of(tables)}
+        services = {operation.service for operation in catalog.operations_of(tables, self._without)}
         try:
             return walk.read(connect(self._access, services))
         except BaseException:

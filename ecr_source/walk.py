@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -65,7 +65,7 @@ class Walk:
     """What to read, and where the rows wait.
 
     `names` asks for single repositories instead of the whole listing; `bounds` and `earlier` say for which images an
-    answer is asked again; `stopped` ends the reading at the next call.
+    answer is asked again; `without` are operations that are not called; `stopped` ends the reading at the next call.
     """
 
     tables: Sequence[Table]
@@ -73,6 +73,7 @@ class Walk:
     names: Sequence[str] = ()
     bounds: Bounds = field(default_factory=Bounds)
     earlier: Earlier = field(default_factory=Nothing)
+    without: Collection[Operation] = ()
     max_in_flight: int = 32
     observe: Observer = lambda scope, table, rows: None
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -101,12 +102,17 @@ class _ScopeWalk:
         services = set(api.connection.clients)
         self._tables = [table for table in walk.tables if table.operation.service in services]
         self._readings: dict[Operation, Reading] = {}
+        self._started_at = datetime.now(UTC)
 
     def read(self) -> ScopeRead:
         """Reads all tables of the scope."""
-        for stage in _stages(catalog.operations_of(self._tables)):
+        for stage in _stages(catalog.operations_of(self._tables, self._walk.without)):
             self._read_stage([operation for operation in stage if self._is_wanted(operation)])
         readings = self._readings.values()
+        for file in [
+            file for reading in readings for table, file in reading.files.items() if table not in self._tables
+        ]:
+            file.path.unlink()
         errors = [error for reading in readings for error in reading.errors if not self._is_replaced(reading)]
         return ScopeRead(self._api.scope, [self._table_read(table) for table in self._tables], errors)
 
@@ -131,7 +137,8 @@ class _ScopeWalk:
 
     def _spooled(self) -> list[Table]:
         """The tables that are loaded, and those whose rows say what else to ask."""
-        parents = [operation.parent for operation in catalog.operations_of(self._tables) if operation.parent]
+        operations = catalog.operations_of(self._tables, self._walk.without)
+        parents = [operation.parent for operation in operations if operation.parent]
         return list(dict.fromkeys([*self._tables, *parents]))
 
     def _parents(self, operation: Operation) -> Parents | None:
@@ -142,11 +149,9 @@ class _ScopeWalk:
         return Parents(above, above.files.get(operation.parent), tags, self._walk.bounds, self._walk.earlier)
 
     def _is_wanted(self, operation: Operation) -> bool:
-        """Whether it is read: not one that only stands in for another that could be read."""
-        for other, reading in self._readings.items():
-            if other.instead is operation:
-                return reading.status not in READ
-        return True
+        """Whether it is read: not one that only stands in for others that could be read."""
+        preferred = [reading for other, reading in self._readings.items() if other.instead is operation]
+        return not preferred or any(reading.status not in READ for reading in preferred)
 
     def _is_replaced(self, reading: Reading) -> bool:
         return reading.operation.instead in self._readings
@@ -164,8 +169,8 @@ class _ScopeWalk:
             _sum([self._api.usage_of(operation) for operation in first]),
             len(excepted),
             "; ".join(filter(None, (reading.note for reading in readings))),
-            min(reading.started_at for reading in readings),
-            max(reading.finished_at for reading in readings),
+            min((reading.started_at for reading in readings), default=self._started_at),
+            max((reading.finished_at for reading in readings), default=self._started_at),
         )
 
     def _first_table(self, operation: Operation) -> Table:
@@ -177,7 +182,8 @@ def _stages(operations: Sequence[Operation]) -> list[list[Operation]]:
     """The operations in the order in which they can be read: those of one stage at the same time."""
     stages: dict[int, list[Operation]] = {}
     for operation in operations:
-        stages.setdefault(_depth(operation), []).append(operation)
+        preferred = [_depth(other) + 1 for other in operations if other.instead is operation]
+        stages.setdefault(max([_depth(operation), *preferred]), []).append(operation)
     return [stages[depth] for depth in sorted(stages)]
 
 

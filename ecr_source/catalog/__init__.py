@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from ecr_source.catalog.findings import FINDINGS_TABLES
+from ecr_source.catalog.findings import FINDINGS_TABLES, LIST_COVERAGE, LIST_FINDINGS
 from ecr_source.catalog.image import IMAGE_TABLES
 from ecr_source.catalog.image_status import IMAGE_STATUS_TABLES
 from ecr_source.catalog.manifests import MANIFEST_TABLES
@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_GROUPS",
     "EXTRACTION_ERRORS",
     "EXTRACTION_SCOPES",
+    "FINDINGS_FROM",
     "GET_CALLER_IDENTITY",
     "GROUPS",
     "NOT_READ",
@@ -75,16 +76,25 @@ NOT_READ: dict[str, str] = {
 """The read operations that fill no table, with the reason."""
 
 
+FINDINGS_FROM: dict[str, frozenset[Operation]] = {
+    "ecr": frozenset({LIST_FINDINGS, LIST_COVERAGE}),
+    "inspector2": frozenset(),
+}
+"""Who is asked for findings, with the operations that are not called then."""
+
+
 def group_of(table: Table) -> str:
     """The name of the group that `table` is in; empty for a table that is in none."""
     return next((name for name, tables in GROUPS.items() if table in tables), "")
 
 
-def operations_of(tables: Iterable[Table]) -> list[Operation]:
+def operations_of(tables: Iterable[Table], without: Collection[Operation] = ()) -> list[Operation]:
     """The operations that must be called to fill `tables`, those of their parents first, each once."""
     found: dict[Operation, None] = {}
     for table in tables:
         for operation in table.operations:
+            if operation in without:
+                continue
             if operation.parent is not None:
                 found.update(dict.fromkeys(operations_of([operation.parent])))
             found[operation] = None

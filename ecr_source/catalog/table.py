@@ -53,6 +53,15 @@ class AskAgain:
     bounded: bool = False
 
 
+@dataclass(frozen=True)
+class OnlyWhere:
+    """An operation says something only where `operation` answers with `value` at `path`."""
+
+    operation: Operation
+    path: str
+    value: str
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """A read operation of an AWS service, in botocore's names: `Operation("ecr", "DescribeRepositories")`.
@@ -63,7 +72,8 @@ class Operation:
     sent, `preferred` unless the endpoint rejects them; `without_preferred` says what is missing then. `absent` maps
     error codes that mean "there is none" to the outcome they stand for. `failures` is the list in the response that
     names what could not be answered, with a `failureCode`. `instead` is the operation to read where this one is denied
-    or unknown. `sparse` responses leave out lists that are empty.
+    or unknown, or `only_where` does not hold. Of a listing `within` a table only the rows of its images count. In texts
+    of `parameters`, `{registry_id}` is the registry that is asked. `sparse` responses leave out lists that are empty.
     """
 
     service: str
@@ -80,6 +90,8 @@ class Operation:
     absent: Mapping[str, str] = field(default_factory=dict)
     failures: str | None = None
     instead: Operation | None = None
+    within: Table | None = None
+    only_where: OnlyWhere | None = None
     sparse: bool = False
     again: AskAgain | None = None
 
@@ -88,8 +100,8 @@ class Operation:
 
     @property
     def parent(self) -> Table | None:
-        """The table whose rows the operation is called for."""
-        return self.each.table if isinstance(self.each, EachRow) else None
+        """The table that must be complete before the operation is read: it is called for its rows, or within them."""
+        return self.each.table if isinstance(self.each, EachRow) else self.within
 
 
 @dataclass(frozen=True)
@@ -104,10 +116,13 @@ class Member:
 
 @dataclass(frozen=True)
 class ArnField:
-    """A part of the ARN at `path`; NULL where there is no ARN. `resource` is what follows `repository/`."""
+    """A part of the ARN at `path`; NULL where there is no ARN.
+
+    `resource` is the repository, `digest` the image in it: `repository/team/api/sha256:…`.
+    """
 
     path: str
-    field: Literal["partition", "region", "account", "resource"]
+    field: Literal["partition", "region", "resource", "digest"]
 
 
 @dataclass(frozen=True)
