@@ -26,6 +26,7 @@ from ecr_source.catalog.table import (
     OfParent,
     OfScope,
     Ordinal,
+    OrZero,
     Outcome,
     Source,
     Table,
@@ -221,7 +222,7 @@ def _values(source: Source, rows: _Rows, number: int) -> pa.Array:
                     " check the endpoint URL and the region"
                 )
             return pa.repeat(pa.scalar(expected), len(rows.positions[number]))
-        case Asked(column, told_by):
+        case Asked(column, told_by, _):
             asked = rows.page.asked[column].combine_chunks().take(rows.positions[0])
             if told_by is not None and pc.any(pc.not_equal(_values(told_by, rows, number), asked)).as_py():
                 raise ForeignRow(f"{rows.page.where}: a row is of another {column} than was asked")
@@ -238,9 +239,12 @@ def _values(source: Source, rows: _Rows, number: int) -> pa.Array:
 
 def _of_items(source: Source, page: Page, level: _Level) -> pa.Array:
     match source:
-        case Member(path):
+        case Member(path, _):
             return _member(page, level, path)
-        case ArnField(path, part):
+        case OrZero(within, path, _):
+            there = _member(page, level, within).is_valid()
+            return pc.if_else(there, pc.fill_null(_member(page, level, path), 0), None)
+        case ArnField(path, part, _):
             return _arn_field(_member(page, level, path), part)
         case Namespace(path):
             return pc.struct_field(pc.extract_regex(_member(page, level, path), _BEFORE_THE_LAST_SLASH), "namespace")

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from ecr_source import catalog
 from ecr_source.again import Bounds, Earlier, Nothing
 from ecr_source.api import Api, Usage
+from ecr_source.catalog.image import IMAGE_TAGS, IMAGES
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.dispatch import dispatch
 from ecr_source.errors import Interrupted
@@ -139,14 +140,16 @@ class _ScopeWalk:
         """The tables that are loaded, and those whose rows say what else to ask."""
         operations = catalog.operations_of(self._tables, self._walk.without)
         parents = [operation.parent for operation in operations if operation.parent]
+        if self._walk.bounds.tag is not None and IMAGES in parents:
+            parents.append(IMAGE_TAGS)
         return list(dict.fromkeys([*self._tables, *parents]))
 
     def _parents(self, operation: Operation) -> Parents | None:
         if operation.parent is None:
             return None
         above = self._readings[operation.parent.operation]
-        tags = next((f for t, f in above.files.items() if t.name == "image_tags"), None)
-        return Parents(above, above.files.get(operation.parent), tags, self._walk.bounds, self._walk.earlier)
+        files = above.files
+        return Parents(above, files.get(operation.parent), files.get(IMAGE_TAGS), self._walk.bounds, self._walk.earlier)
 
     def _is_wanted(self, operation: Operation) -> bool:
         """Whether it is read: not one that only stands in for others that could be read."""

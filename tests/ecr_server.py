@@ -180,9 +180,10 @@ class Bucket:
     burst: float
     tokens: float = 0
     filled_at: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
 
     def fill(self) -> None:
-        now = time.monotonic()
+        now = self.clock()
         self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
 

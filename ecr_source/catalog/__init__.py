@@ -28,6 +28,7 @@ __all__ = [
     "NOT_READ",
     "RUN_TABLES",
     "TABLES",
+    "called_for",
     "group_of",
     "operations_of",
     "select_tables",
@@ -99,6 +100,13 @@ def operations_of(tables: Iterable[Table], without: Collection[Operation] = ()) 
                 found.update(dict.fromkeys(operations_of([operation.parent])))
             found[operation] = None
     return list(found)
+
+
+def called_for(table: Table) -> list[Operation]:
+    """All operations that may be called to fill `table`, those included that say whether another one can tell."""
+    operations = operations_of([table])
+    asked_first = [operation.only_where.operation for operation in operations if operation.only_where]
+    return list(dict.fromkeys([*operations, *asked_first]))
 
 
 def select_tables(names: Sequence[str]) -> list[Table]:

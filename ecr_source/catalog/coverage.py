@@ -19,6 +19,7 @@ from ecr_source.catalog.table import (
     OfParent,
     OfScope,
     Ordinal,
+    OrZero,
     Outcome,
     Source,
 )
@@ -39,14 +40,21 @@ def named_paths(service: str, operation: str) -> set[str]:
 
 def _paths(filling: Filling, levels_up: int, source: Source) -> Iterator[str]:
     match source:
-        case Member(path) | ArnField(path, _) | Namespace(path) | IsOneOf(path, _) | Outcome(path, _):
+        case (
+            Member(path, _)
+            | ArnField(path, _, _)
+            | Namespace(path)
+            | IsOneOf(path, _)
+            | Outcome(path, _)
+            | OrZero(_, path, _)
+        ):
             yield joined(filling.rows_above(levels_up), path)
         case Count(path):
             yield joined(filling.rows_above(levels_up), f"{path}[]")
         case Lookup(path, key, _, value, _, _):
             for member in (key, value):
                 yield joined(filling.rows_above(levels_up), f"{path}[].{member}")
-        case OfScope(_, told_by) | Asked(_, told_by) if told_by is not None:
+        case OfScope(_, told_by) | Asked(_, told_by, _) if told_by is not None:
             yield from _paths(filling, levels_up, told_by)
         case Joined(sources, _):
             for inner in sources:

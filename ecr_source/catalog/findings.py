@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ecr_source.catalog.image import IMAGES
+from ecr_source.catalog.image import IMAGES, severity_counts
 from ecr_source.catalog.registry import GET_REGISTRY_SCANNING_CONFIGURATION
 from ecr_source.catalog.table import (
     ArnField,
@@ -106,13 +106,10 @@ IMAGE_SCANS = Table(
         "scan_status_description": "imageScanStatus.description",
         "scan_completed_at": "imageScanFindings.imageScanCompletedAt",
         "vulnerability_source_updated_at": "imageScanFindings.vulnerabilitySourceUpdatedAt",
-        "listed_scan_completed_at": Asked("scan_completed_at"),
-        "critical_count": "imageScanFindings.findingSeverityCounts.CRITICAL",
-        "high_count": "imageScanFindings.findingSeverityCounts.HIGH",
-        "medium_count": "imageScanFindings.findingSeverityCounts.MEDIUM",
-        "low_count": "imageScanFindings.findingSeverityCounts.LOW",
-        "informational_count": "imageScanFindings.findingSeverityCounts.INFORMATIONAL",
-        "undefined_count": "imageScanFindings.findingSeverityCounts.UNDEFINED",
+        "listed_scan_completed_at": Asked(
+            "scan_completed_at", meaning="What images.scan_completed_at said when the image was asked; NULL if nothing."
+        ),
+        **severity_counts("imageScanFindings"),
     },
     also=(
         Filling(
@@ -187,7 +184,9 @@ class _Enhanced:
         levels = rows.count("[]")
         image = {name: _up(levels, source) for name, source in self.image.items()}
         return Filling(
-            self.operation, f"{self.findings}.{rows}", {**image, "finding_id": _of_finding("findingArn"), **columns}
+            self.operation,
+            f"{self.findings}.{rows}",
+            {**image, "finding_id": OfParent(Member("findingArn", FINDING_ID)), **columns},
         )
 
     def packages(self) -> Filling:
@@ -207,7 +206,7 @@ class _Enhanced:
             "source": _of_finding("packageVulnerabilityDetails.source"),
             "package_name": "name",
             "package_version": "version",
-            "fixed_in_version": "fixedInVersion",
+            "fixed_in_version": Member("fixedInVersion", "Where it is fixed; NotAvailable if nowhere."),
             "package_manager": "packageManager",
             "package_epoch": "epoch",
             "package_release": "release",
@@ -215,13 +214,15 @@ class _Enhanced:
             "file_path": "filePath",
             "source_layer_hash": "sourceLayerHash",
             "fix_available": _of_finding("fixAvailable"),
-            "exploit_available": _of_finding("exploitAvailable"),
+            "exploit_available": OfParent(Member("exploitAvailable", "YES if an exploit is known, else NO.")),
             "cvss2_score": _cvss(CVSS2, "baseScore", _CVSS2_SCORE),
             "cvss2_vector": _cvss(CVSS2, "scoringVector", _CVSS2_VECTOR),
             "cvss3_score": _cvss(CVSS3, "baseScore", _CVSS3_SCORE),
             "cvss3_vector": _cvss(CVSS3, "scoringVector", _CVSS3_VECTOR),
             "inspector_score": _of_finding(self.score),
-            "adjusted_cvss_score": _of_finding(f"{self.score_details}.score"),
+            "adjusted_cvss_score": OfParent(
+                Member(f"{self.score_details}.score", "The CVSS score as Inspector adjusted it.")
+            ),
             "adjusted_cvss_source": _of_finding(f"{self.score_details}.scoreSource"),
             "adjusted_cvss_version": _of_finding(f"{self.score_details}.version"),
             "adjusted_cvss_vector": _of_finding(f"{self.score_details}.scoringVector"),
@@ -406,7 +407,7 @@ IMAGE_SCAN_FINDING_REFERENCE_URLS = _enhanced_table(
     "One row per page that tells more of a finding of enhanced scanning.",
     "packageVulnerabilityDetails.referenceUrls[]",
     ("url",),
-    {"url": Member("")},
+    {"url": Member("", "The address of the page.")},
 )
 
 IMAGE_SCAN_FINDING_RELATED_VULNERABILITIES = _enhanced_table(
@@ -414,7 +415,7 @@ IMAGE_SCAN_FINDING_RELATED_VULNERABILITIES = _enhanced_table(
     "One row per vulnerability that is related to a finding of enhanced scanning.",
     "packageVulnerabilityDetails.relatedVulnerabilities[]",
     ("related_vulnerability",),
-    {"related_vulnerability": Member("")},
+    {"related_vulnerability": Member("", "The id of the related vulnerability.")},
 )
 
 _ADJUSTMENT: Mapping[str, str | Source] = {"metric": "metric", "reason": "reason"}

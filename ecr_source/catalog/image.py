@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecr_source.catalog.repository import REPOSITORIES
-from ecr_source.catalog.table import Asked, Count, EachRow, IsOneOf, Member, OfParent, OfScope, Operation, Table
+from ecr_source.catalog.table import Asked, Count, EachRow, IsOneOf, Member, OfParent, OfScope, Operation, OrZero, Table
 
 DESCRIBE_IMAGES = Operation(
     "ecr",
@@ -17,6 +17,21 @@ DESCRIBE_IMAGES = Operation(
 
 REGISTRY_ID = OfScope("registry_id", told_by=Member("registryId"))
 REPOSITORY_NAME = Asked("repository_name", told_by=Member("repositoryName"))
+
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED")
+
+
+def severity_counts(within: str) -> dict[str, OrZero]:
+    """A column for each severity: how many findings of it the structure `within` counts."""
+    return {
+        f"{severity.lower()}_count": OrZero(
+            within,
+            f"{within}.findingSeverityCounts.{severity}",
+            f"How many findings of severity {severity} there are; NULL if the image has no scan that was completed.",
+        )
+        for severity in SEVERITIES
+    }
+
 
 IMAGES = Table(
     name="images",
@@ -51,12 +66,7 @@ IMAGES = Table(
         "scan_status_description": "imageScanStatus.description",
         "scan_completed_at": "imageScanFindingsSummary.imageScanCompletedAt",
         "vulnerability_source_updated_at": "imageScanFindingsSummary.vulnerabilitySourceUpdatedAt",
-        "critical_count": "imageScanFindingsSummary.findingSeverityCounts.CRITICAL",
-        "high_count": "imageScanFindingsSummary.findingSeverityCounts.HIGH",
-        "medium_count": "imageScanFindingsSummary.findingSeverityCounts.MEDIUM",
-        "low_count": "imageScanFindingsSummary.findingSeverityCounts.LOW",
-        "informational_count": "imageScanFindingsSummary.findingSeverityCounts.INFORMATIONAL",
-        "undefined_count": "imageScanFindingsSummary.findingSeverityCounts.UNDEFINED",
+        **severity_counts("imageScanFindingsSummary"),
     },
 )
 
@@ -72,7 +82,7 @@ IMAGE_TAGS = Table(
         "region": OfScope("region"),
         "repository_name": OfParent(REPOSITORY_NAME),
         "image_digest": OfParent(Member("imageDigest")),
-        "image_tag": Member(""),
+        "image_tag": Member("", "The tag."),
         "image_pushed_at": OfParent(Member("imagePushedAt")),
     },
 )

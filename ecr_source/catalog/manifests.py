@@ -135,7 +135,7 @@ _SUBJECT: dict[str, str | Source] = {
     "registry_id": OfScope("registry_id"),
     "region": OfScope("region"),
     "repository_name": Asked("repository_name"),
-    "subject_digest": Asked("image_digest"),
+    "subject_digest": Asked("image_digest", meaning="The digest of the image that is referred to."),
 }
 _REFERRER_KEY = ("registry_id", "region", "repository_name", "subject_digest", "digest")
 
@@ -174,8 +174,8 @@ IMAGE_REFERRER_ANNOTATIONS = Table(
     columns={
         **_SUBJECT,
         "digest": OfParent(Member("digest")),
-        "annotation_key": "key",
-        "annotation_value": "value",
+        "annotation_key": Member("key", "The annotation's name."),
+        "annotation_value": Member("value", "The annotation's value."),
     },
 )
 

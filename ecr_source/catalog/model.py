@@ -31,9 +31,12 @@ def _operation_model(operation: Operation) -> OperationModel:
     return botocore_session().get_service_model(operation.service).operation_model(operation.name)
 
 
+_IAM_PREFIX = {"resourcegroupstaggingapi": "tag"}
+
+
 def iam_action(operation: Operation) -> str:
     """The IAM action that allows `operation`: `ecr:DescribeRepositories`."""
-    return f"{_operation_model(operation).service_model.signing_name}:{operation.name}"
+    return f"{_IAM_PREFIX.get(operation.service, operation.service)}:{operation.name}"
 
 
 def member_shape(operation: Operation, path: str) -> Shape:

@@ -53,7 +53,7 @@ def _of_repository(levels: int, of_document: Columns) -> Columns:
         "owner_type": Constant("repository", OWNER_TYPE),
         "registry_id": OfScope("registry_id", told_by=Member("registryId")) if levels == 0 else OfScope("registry_id"),
         "region": OfScope("region"),
-        "owner_name": Asked("repository_name", told_by=Member("repositoryName") if levels == 0 else None),
+        "owner_name": Asked("repository_name", Member("repositoryName") if levels == 0 else None, OWNER_NAME),
         **of_document,
     }
 
@@ -121,7 +121,7 @@ POLICIES = _policy_table(
         "policy_id": f"{document}.id",
         "statement_count": f"{document}.statementCount",
         "parse_error": f"{document}.parseError",
-        "policy_text": document.partition("@")[0],
+        "policy_text": Member(document.partition("@")[0], "The policy as it came: JSON text."),
     },
 )
 
@@ -310,7 +310,11 @@ LIFECYCLE_POLICY_PREVIEW_RESULT_TAGS = Table(
     operation=GET_LIFECYCLE_POLICY_PREVIEW,
     rows="previewResults[].imageTags[]",
     key=("registry_id", "region", "repository_name", "image_digest", "image_tag"),
-    columns={**_PREVIEWED_REPOSITORY, "image_digest": OfParent(Member("imageDigest")), "image_tag": Member("")},
+    columns={
+        **_PREVIEWED_REPOSITORY,
+        "image_digest": OfParent(Member("imageDigest")),
+        "image_tag": Member("", "The tag."),
+    },
 )
 
 POLICY_TABLES = [

@@ -158,7 +158,7 @@ PUBLIC_REPOSITORY_ARCHITECTURES = Table(
     operation=GET_REPOSITORY_CATALOG_DATA,
     rows="catalogData.architectures[]",
     key=(*KEY, "architecture"),
-    columns={**_REPOSITORY, "architecture": Member("")},
+    columns={**_REPOSITORY, "architecture": Member("", "The processor architecture.")},
 )
 
 PUBLIC_REPOSITORY_OPERATING_SYSTEMS = Table(
@@ -167,7 +167,7 @@ PUBLIC_REPOSITORY_OPERATING_SYSTEMS = Table(
     operation=GET_REPOSITORY_CATALOG_DATA,
     rows="catalogData.operatingSystems[]",
     key=(*KEY, "operating_system"),
-    columns={**_REPOSITORY, "operating_system": Member("")},
+    columns={**_REPOSITORY, "operating_system": Member("", "The operating system.")},
 )
 
 PUBLIC_REPOSITORY_POLICIES = Table(

@@ -96,7 +96,7 @@ REGISTRY_ACCOUNT_SETTINGS = Table(
     operation=GET_ACCOUNT_SETTING,
     rows="",
     key=(*SCOPE_KEY, "setting_name"),
-    columns={**SCOPE, "setting_name": "name", "setting_value": "value"},
+    columns={**SCOPE, "setting_name": Member("name", "The name of the setting."), "setting_value": "value"},
 )
 
 REGISTRY_SCANNING_CONFIGURATIONS = Table(
@@ -207,7 +207,11 @@ REPOSITORY_CREATION_TEMPLATE_APPLIED_FOR = Table(
     operation=DESCRIBE_REPOSITORY_CREATION_TEMPLATES,
     rows="repositoryCreationTemplates[].appliedFor[]",
     key=(*SCOPE_KEY, "prefix", "applied_for"),
-    columns={**SCOPE, "prefix": TEMPLATE_PREFIX, "applied_for": Member("")},
+    columns={
+        **SCOPE,
+        "prefix": TEMPLATE_PREFIX,
+        "applied_for": Member("", "The occasion: PULL_THROUGH_CACHE, REPLICATION or CREATE_ON_PUSH."),
+    },
 )
 
 REPOSITORY_CREATION_TEMPLATE_EXCLUSION_FILTERS = Table(
@@ -225,7 +229,7 @@ PULL_TIME_UPDATE_EXCLUSIONS = Table(
     operation=LIST_PULL_TIME_UPDATE_EXCLUSIONS,
     rows="pullTimeUpdateExclusions[]",
     key=(*SCOPE_KEY, "principal_arn"),
-    columns={**SCOPE, "principal_arn": Member("")},
+    columns={**SCOPE, "principal_arn": Member("", "The ARN of the principal.")},
 )
 
 REPLICATION_BACKFILLS = Table(
@@ -259,7 +263,7 @@ REPLICATION_BACKFILL_FAILURE_CODES = Table(
     columns={
         **SCOPE,
         "replication_backfill_id": OfParent(Member("replicationBackfillId")),
-        "failure_code": Member(""),
+        "failure_code": Member("", "What went wrong, as a code."),
     },
 )
 
@@ -315,7 +319,7 @@ REPLICATION_BACKFILL_RESULT_SUB_FAILURES = Table(
         "replication_backfill_id": Asked("replication_backfill_id"),
         "repository_name": OfParent(Member("repositoryName")),
         "image_digest": OfParent(Member("imageId.imageDigest")),
-        "failure_code": Member(""),
+        "failure_code": Member("", "What went wrong, as a code."),
     },
 )
 

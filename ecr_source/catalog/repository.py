@@ -38,8 +38,8 @@ REPOSITORIES = Table(
         "created_at": "createdAt",
         "image_tag_mutability": "imageTagMutability",
         "scan_on_push": "imageScanningConfiguration.scanOnPush",
-        "encryption_type": "encryptionConfiguration.encryptionType",
-        "kms_key": "encryptionConfiguration.kmsKey",
+        "encryption_type": Member("encryptionConfiguration.encryptionType", "AES256, KMS or KMS_DSSE."),
+        "kms_key": Member("encryptionConfiguration.kmsKey", "The ARN of the key, where it is encrypted with KMS."),
     },
 )
 
@@ -84,7 +84,7 @@ REPOSITORY_TAGS = Table(
     columns={
         "registry_id": OfScope("registry_id"),
         "region": OfParent(OfScope("region", told_by=ArnField("ResourceARN", "region"))),
-        "repository_name": OfParent(ArnField("ResourceARN", "resource")),
+        "repository_name": OfParent(ArnField("ResourceARN", "resource", "The name of the repository.")),
         "tag_key": "Key",
         "tag_value": "Value",
     },

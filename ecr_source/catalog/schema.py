@@ -24,6 +24,7 @@ from ecr_source.catalog.table import (
     OfScope,
     Operation,
     Ordinal,
+    OrZero,
     Outcome,
     RunTable,
     Source,
@@ -92,10 +93,11 @@ def _api_columns(table: Table) -> dict[str, _Described]:
 def describe(filling: Filling, source: Source, levels_up: int = 0) -> _Described:
     """The Arrow type and the description of what `source` gives, on the items so many levels above the rows."""
     match source:
-        case Member(path):
-            return _member(filling.operation, filling.rows_above(levels_up), path)
-        case ArnField(path, field):
-            return pa.string(), f"The {field} in {path}."
+        case Member(path, meaning):
+            type_, text = _member(filling.operation, filling.rows_above(levels_up), path)
+            return type_, meaning or text
+        case ArnField(path, part, meaning):
+            return pa.string(), meaning or f"The {part} in {path}."
         case Namespace(path):
             return pa.string(), f"What stands before the last slash of {path}; NULL if there is no slash."
         case Ordinal():
@@ -106,8 +108,9 @@ def describe(filling: Filling, source: Source, levels_up: int = 0) -> _Described
             return pa.string(), "The account id of the registry."
         case OfScope():
             return pa.string(), "The region of the registry."
-        case Asked(column, _):
-            return _asked(filling.operation, column)
+        case Asked(column, _, meaning):
+            type_, text = _asked(filling.operation, column)
+            return type_, meaning or text
         case OfParent(inner):
             return describe(filling, inner, levels_up + 1)
         case _:
@@ -120,6 +123,8 @@ def _computed(operation: Operation, source: Source) -> _Described:
             return pa.string(), _outcome_description(operation, source)
         case Constant(_, meaning):
             return pa.string(), meaning
+        case OrZero(_, _, meaning):
+            return pa.int64(), meaning
         case Count(path):
             return pa.int64(), f"How many {path.rpartition('.')[2]} there are."
         case IsOneOf(path, values):

@@ -108,10 +108,11 @@ class Operation:
 class Member:
     """A scalar member of the row, by its path: `encryptionConfiguration.kmsKey`; the row itself, if the path is empty.
 
-    `resources[0].id` is the member of the first item of a list.
+    `resources[0].id` is the member of the first item of a list. `meaning` describes it better than botocore's model.
     """
 
     path: str
+    meaning: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class ArnField:
     """
 
     path: str
-    field: Literal["partition", "region", "resource", "digest"]
+    part: Literal["partition", "region", "resource", "digest"]
+    meaning: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class Asked:
 
     column: str
     told_by: Member | None = None
+    meaning: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,15 @@ class Count:
     """How many items the list at `path` has; 0 where there is no list."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class OrZero:
+    """The number at `path`; 0 where it is missing in a structure `within` that is there."""
+
+    within: str
+    path: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -227,6 +239,7 @@ Source: TypeAlias = (
     | Constant
     | Outcome
     | Count
+    | OrZero
     | IsOneOf
     | Lookup
     | Joined

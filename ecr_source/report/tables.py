@@ -25,7 +25,7 @@ def print_grid(console: Console, header: Sequence[str], rows: Iterable[Sequence[
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(header):
         number = all(isinstance(row[index], (int, float, NoneType)) for row in cells) and any(
-            row[index] for row in cells
+            row[index] is not None for row in cells
         )
         grid.add_column(name, justify="right" if number else "left")
     for row in cells:
