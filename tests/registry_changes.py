@@ -102,7 +102,7 @@ def furnish(registry: Registry, name: str, phase: int) -> None:
     registry.lifecycle_evaluated_at[name] = CREATED_AT + now + 60
     registry.scanning_configurations[name] = {
         "scanFrequency": ("SCAN_ON_PUSH", "CONTINUOUS_SCAN")[phase % 2],
-        "appliedScanFilters": [{"filter": f, "filterType": "WILDCARD"} for f in ("*", f"{name}*")],
+        "appliedScanFilters": [{"filter": f, "filterType": "WILDCARD"} for f in ("*", f"phase-{phase}*")],
     }
     for kind in ("app", "web", "index"):
         _furnish_image(registry, name, kind, phase)
@@ -114,9 +114,10 @@ def image_of(repository: str, kind: str) -> str:
     return digest_of(f"{kind} of {repository}")
 
 
-def push(registry: Registry, name: str, phase: int) -> None:
-    """One image more in a furnished repository, with everything."""
-    _furnish_image(registry, name, f"pushed {phase}", phase)
+def push(registry: Registry, name: str, phase: int, seconds: float = 0) -> None:
+    """One image more in a furnished repository, with everything; so many seconds after the phase began."""
+    _furnish_image(registry, name, f"pushed {phase}", phase, seconds)
+    _furnish_preview(registry, name, phase)
 
 
 def rescan(registry: Registry, name: str, kind: str, completed_at: float) -> None:
@@ -127,13 +128,13 @@ def rescan(registry: Registry, name: str, kind: str, completed_at: float) -> Non
     registry.scan(name, digest, findings, completed_at=completed_at)
 
 
-def _furnish_image(registry: Registry, name: str, kind: str, phase: int) -> None:
+def _furnish_image(registry: Registry, name: str, kind: str, phase: int, seconds: float = 0) -> None:
     digest, now = image_of(name, kind), LATER * phase
     registry.put_image(
         name,
         digest,
         [f"{kind}-{tag}".replace(" ", "-") for tag in ("1", "latest")],
-        PUSHED_AT + now,
+        PUSHED_AT + now + seconds,
         imageManifestMediaType=OCI_INDEX if kind == "index" else OCI_MANIFEST,
         lastRecordedPullTime=PUSHED_AT + now + 100,
         imageScanStatus={"status": "COMPLETE", "description": f"phase {phase}"},
@@ -384,8 +385,8 @@ def change_again(server: EcrServer, phase: int) -> None:
     registry = server.registry(REGION)
     for name in ("in-place", LOCKED, LOCKED_IMAGES, "new"):
         furnish(registry, name, phase)
-    for name in ("in-place", LOCKED, "new"):
-        push(registry, name, phase)
+    for seconds, name in enumerate((LOCKED, "in-place", "new")):
+        push(registry, name, phase, seconds)
     for name in ("stays", "new"):
         furnish(server.registry(OTHER_REGION), name, phase)
     push(server.registry(OTHER_REGION), "stays", phase)
