@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ecr_source import catalog, ecr_source
 from ecr_source.catalog.coverage import named_paths
 from ecr_source.catalog.model import scalar_paths
 from ecr_source.catalog.repository import REPOSITORIES, REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS
-from ecr_source.catalog.schema import column_descriptions
+from ecr_source.catalog.schema import arrow_schema, column_descriptions, describe
 from ecr_source.catalog.table import Member, OfScope, Operation, RunTable, Table
 from ecr_source.ledger import Outcome
 from tests.conftest import Row
@@ -28,11 +29,47 @@ NO_ROW = {"nextToken", "PaginationToken"}
 EVERY_TABLE: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]
 
 
-@pytest.mark.parametrize(
-    "operation", dict.fromkeys(operation for table in catalog.TABLES for operation in table.operations), ids=str
-)
+OPERATIONS = list(dict.fromkeys(operation for table in catalog.TABLES for operation in table.operations))
+# Of Inspector's members most are of other resources than images.
+WHOLE_SERVICES = [operation for operation in OPERATIONS if operation.service != "inspector2"]
+
+
+@pytest.mark.parametrize("operation", WHOLE_SERVICES, ids=str)
 def test_every_member_of_the_response_is_in_a_column_or_left_out_with_a_reason(operation: Operation) -> None:
     assert set(scalar_paths(operation)) - named_paths(operation.service, operation.name) <= NO_ROW
+
+
+@pytest.mark.parametrize("service", ["ecr", "ecr-public"])
+def test_every_read_operation_fills_a_table_or_has_a_reason_not_to(service: str) -> None:
+    names = botocore.session.get_session().get_service_model(service).operation_names
+    reads = {f"{service}:{name}" for name in names if re.match("Describe|List|Get|BatchGet|BatchCheck", name)}
+    filled = {str(operation) for operation in OPERATIONS if operation.service == service}
+    left = {operation for operation in catalog.NOT_READ if operation.startswith(f"{service}:")}
+    assert filled | left == reads
+    assert not filled & left
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_pages_are_as_large_as_the_service_gives_them(operation: Operation) -> None:
+    model = botocore.session.get_session().get_service_model(operation.service).operation_model(operation.name)
+    members: Any = model.input_shape.members if model.input_shape else {}
+    assert (operation.limit in members) == (operation.page_size is not None)
+    if operation.page_size is not None:
+        assert members[operation.limit].metadata.get("max", operation.page_size) == operation.page_size
+
+
+@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.name)
+def test_all_fillings_of_a_table_give_the_same_types(table: Table) -> None:
+    schema = arrow_schema(table)
+    for filling in table.fillings:
+        assert set(table.key) <= set(filling.columns) <= set(table.columns)
+        for name, source in filling.sources.items():
+            assert describe(filling, source)[0] == schema.field(name).type, name
+
+
+@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.name)
+def test_a_table_is_in_one_group(table: Table) -> None:
+    assert sum(table in tables for tables in catalog.GROUPS.values()) == 1
 
 
 @pytest.fixture

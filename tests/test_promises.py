@@ -10,9 +10,11 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -56,7 +58,12 @@ OPERATIONS = catalog.operations_of(catalog.TABLES, NOT_CALLED)
 
 EVERYTHING = ["all", "manifests"]
 PHASES = ("first load", "changed", "refused", "public refused", "recovered")
-PHASES_OF_INCREMENTAL = ("first load", "refused", "recovered")
+LOADED = {
+    "snapshot": PHASES,
+    "history": ("first load", "changed", "refused", "recovered"),
+    "incremental": ("first load", "refused", "recovered"),
+}
+"""The phases in which a mode loads; what changed in those between, it finds in the next."""
 
 each_table = pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.name)
 each_phase = pytest.mark.parametrize("phase", PHASES)
@@ -241,9 +248,9 @@ def load_phase(database: Database, go_wrong: Callable[[EcrServer], None]) -> Pha
     )
 
 
-def play(folder: Path, loaded: Sequence[str] = PHASES, **arguments: Any) -> Story:
+def play(folder: Path, mode: str, loaded: Sequence[str]) -> Story:
     """Plays all phases and loads in those that are named."""
-    with serving() as server, opened(server, folder, **arguments) as database:
+    with serving() as server, opened(server, folder, mode=mode) as database:
         phases: dict[str, Phase] = {}
         for name, (change, go_wrong) in ACTS.items():
             server.recover()
@@ -259,18 +266,26 @@ def play(folder: Path, loaded: Sequence[str] = PHASES, **arguments: Any) -> Stor
 
 
 @pytest.fixture(scope="module")
-def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return play(tmp_path_factory.mktemp("snapshot"))
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Story]]]:
+    """The story of each mode, played in processes of their own, two at a time: a load keeps a processor busy."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        yield {mode: pool.submit(play, tmp_path_factory.mktemp(mode), mode, phases) for mode, phases in LOADED.items()}
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return play(tmp_path_factory.mktemp("history"), mode="history")
+def snapshot(stories: dict[str, Future[Story]]) -> Story:
+    return stories["snapshot"].result()
 
 
 @pytest.fixture(scope="module")
-def incremental(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return play(tmp_path_factory.mktemp("incremental"), PHASES_OF_INCREMENTAL, mode="incremental")
+def history(stories: dict[str, Future[Story]]) -> Story:
+    return stories["history"].result()
+
+
+@pytest.fixture(scope="module")
+def incremental(stories: dict[str, Future[Story]]) -> Story:
+    return stories["incremental"].result()
 
 
 # --- what each phase should leave ----------------------------------------------------------------------------------
@@ -407,6 +422,37 @@ def test_a_snapshot_equals_a_fresh_load_but_for_what_could_not_be_read(
     assert loaded == should_hold(table, snapshot, phase)
 
 
+BY_NAME = ["repositories", "images", "policies", "previews", "image_status"]
+"""Groups that are read of a single repository."""
+
+
+@pytest.fixture(scope="module")
+def by_name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Contents, Contents, Contents]]:
+    """What was loaded, what the registry held then, and what a load of one repository left."""
+    with serving() as server:
+        for name in ("api", "web"):
+            furnish(server.registry(REGION), name, 0)
+        folder = tmp_path_factory.mktemp("by name")
+        with opened(server, folder, tables=BY_NAME, regions=[REGION]) as database:
+            database.load()
+            before = database.contents()
+            for name in ("api", "web"):
+                furnish(server.registry(REGION), name, 1)
+            held = registry_contents(server, folder / "walk")
+            database.load(repositories=["api"])
+            yield before, held, database.contents()
+
+
+@pytest.mark.parametrize("table", [t for group in BY_NAME for t in catalog.GROUPS[group]], ids=lambda table: table.name)
+def test_a_load_of_one_repository_leaves_the_others_as_they_are(
+    by_name: tuple[Contents, Contents, Contents], table: Table
+) -> None:
+    before, held, after = (contents[table.name] for contents in by_name)
+    assert owned_by(after, "api") == owned_by(held, "api")
+    assert owned_by(after, "web") == owned_by(before, "web")
+    assert len(after) == len(owned_by(after, "api")) + len(owned_by(after, "web"))
+
+
 def operations_below(*parents: Table) -> list[Operation]:
     return [operation for operation in OPERATIONS if operation.parent in parents]
 
@@ -487,7 +533,7 @@ def test_the_ledger_tells_what_could_not_be_read(snapshot: Story, table: Table) 
 # --- history -------------------------------------------------------------------------------------------------------
 
 
-@each_phase
+@pytest.mark.parametrize("phase", LOADED["history"])
 @each_table
 def test_the_current_rows_of_history_equal_the_snapshot(
     snapshot: Story, history: Story, table: Table, phase: str
@@ -498,7 +544,7 @@ def test_the_current_rows_of_history_equal_the_snapshot(
 
 @each_table
 def test_history_has_one_version_for_each_change_and_no_other(snapshot: Story, history: Story, table: Table) -> None:
-    steps = [by_key(table, stable(table, snapshot.phase(phase).loaded[table.name])) for phase in PHASES]
+    steps = [by_key(table, stable(table, snapshot.phase(phase).loaded[table.name])) for phase in LOADED["history"]]
     expected: Counter[Row] = Counter()
     for key in {key for step in steps for key in step}:
         states = [state for state, _ in groupby(step.get(key) for step in steps)]
@@ -520,7 +566,7 @@ def test_incremental_gives_each_row_of_a_table_with_a_cursor_once(incremental: S
     identity = (*table.key, table.cursor)
     read = {
         tuple(row[name] for name in identity)
-        for phase in PHASES_OF_INCREMENTAL
+        for phase in LOADED["incremental"]
         for row in delivered(table, incremental, phase)
         if row[table.cursor] is not None
     }
@@ -537,7 +583,7 @@ def test_incremental_appends_what_was_read_of_a_table_without_a_cursor(increment
     expected: Rows = []
     asked: set[Row] = set()
     again = table.operation.again
-    for phase in PHASES_OF_INCREMENTAL:
+    for phase in LOADED["incremental"]:
         rows = delivered(table, incremental, phase)
         # The manifest of an image does not change, and is asked for once.
         expected += [row for row in rows if again is None or again.expires or key_of(table, row) not in asked]
@@ -660,10 +706,8 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
         for name in ("absent", "gone", "denied", "failed", "plain"):
             furnish(registry, name, 0)
         furnish(server.registry(OTHER_REGION), "disabled", 0)
-        tables = [
-            f"{'images.' if name == 'images' else ''}{name}" for name in ("repositories.repositories", *PER_REPOSITORY)
-        ]
-        with opened(server, tmp_path_factory.mktemp("facts"), tables=tables) as database:
+        groups = ["repositories", "images", "policies", "previews"]
+        with opened(server, tmp_path_factory.mktemp("facts"), tables=groups) as database:
             database.load()
             before = database.contents()
             for name in registry.repositories:
@@ -672,6 +716,8 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
                 del children["absent"]
             registry.images["absent"].clear()
             for operation in operations_below(REPOSITORIES):
+                if operation.name == "BatchGetRepositoryScanningConfiguration":
+                    continue  # asks for several at once
                 server.fail(DENIED, operation=operation.name, repository="denied")
                 server.fail(BROKEN, operation=operation.name, repository="failed")
             server.disabled_regions.add(OTHER_REGION)
@@ -713,7 +759,12 @@ def test_a_repository_beside_those_that_could_not_be_read_is_as_it_is_now(facts:
 
 @pytest.mark.parametrize("fact", FACTS)
 def test_the_errors_tell_a_fact_from_a_failure(facts: Facts, fact: str) -> None:
-    asked = {"ecr:GetRepositoryPolicy", "ecr:GetLifecyclePolicy", "ecr:DescribeImages", "ecr:GetLifecyclePolicyPreview"}
+    asked = {
+        str(operation)
+        for operation in operations_below(REPOSITORIES)
+        # Tagging tells of all repositories at once, and so does the scanning configuration.
+        if operation.name not in ("ListTagsForResource", "BatchGetRepositoryScanningConfiguration")
+    }
     errors = {(row["operation"], row["status"]) for row in facts.errors if row["resource"] == fact}
     in_region = {(row["operation"], row["status"]) for row in facts.errors if row["region"] == OTHER_REGION}
     match fact:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 
-def main(url: str, database: str) -> None:
+def repositories(url: str, database: str) -> None:
     listing = Path(database).with_suffix(".json")
     aws = Path(sys.executable).parent / "aws"
     arguments = ["--endpoint-url", url, "--region", "eu-west-1", "--output", "json"]

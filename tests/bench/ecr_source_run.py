@@ -8,8 +8,18 @@ from ecr_source.run import resolve_settings
 LISTING = ["repositories.repositories", "repository_tag_mutability_exclusion_filters"]
 
 
-def main(url: str, database: str) -> None:
-    settings = {"endpoint_url": url, "regions": ["eu-west-1"], "database": database, "tables": LISTING}
+def repositories(url: str, database: str) -> None:
+    """What the listing of repositories fills."""
+    _run(url, database, LISTING)
+
+
+def images(url: str, database: str) -> None:
+    """`--table images`."""
+    _run(url, database, ["images"])
+
+
+def _run(url: str, database: str, tables: list[str]) -> None:
+    settings = {"endpoint_url": url, "regions": ["eu-west-1"], "database": database, "tables": tables}
     code = run_and_report(resolve_settings(settings))
     if code:
         raise SystemExit(code)

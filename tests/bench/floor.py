@@ -72,6 +72,3 @@ def load(database: str, parts: Iterator[tuple[str, pa.Table]]) -> None:
         for name, pages in tables.items():
             target.register("page", pa.concat_tables(pages))
             target.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM page")
-
-
-main = repositories

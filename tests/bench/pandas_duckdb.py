@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 
 
-def main(url: str, database: str) -> None:
+def repositories(url: str, database: str) -> None:
     client = boto3.client("ecr", region_name="eu-west-1", endpoint_url=url)
     listed: list[Any] = []
     for page in client.get_paginator("describe_repositories").paginate():

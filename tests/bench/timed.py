@@ -1,4 +1,4 @@
-"""Runs one contender in this process: `python -m tests.bench.timed floor URL DATABASE`; prints its seconds."""
+"""Runs one contender in this process, `python -m tests.bench.timed floor images URL DATABASE`; prints its seconds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from importlib import import_module
 
 if __name__ == "__main__":
-    _, name, url, database = sys.argv
-    main = import_module(f"tests.bench.{name}").main
+    _, module, function, url, database = sys.argv
+    load = getattr(import_module(f"tests.bench.{module}"), function)
     started = time.perf_counter()
-    main(url, database)
+    load(url, database)
     print(time.perf_counter() - started)

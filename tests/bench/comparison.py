@@ -1,0 +1,105 @@
+"""This project beside the other ways, in turn on one endpoint: repositories and images."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.page import Row, Section
+from tests.bench.process import ROOT, Measurement, endpoint, environment, measure
+
+OTHERS = str(ROOT / ".venv-bench/bin/python")
+OURS = "ecr-source"
+
+MODULES = {
+    OURS: ("ecr_source_run", sys.executable),
+    "plain dlt": ("plain_dlt", sys.executable),
+    "boto3 + pandas + DuckDB": ("pandas_duckdb", OTHERS),
+    "AWS CLI + DuckDB": ("aws_cli", OTHERS),
+    "the floor": ("floor", sys.executable),
+}
+"""The contenders: the module of each in this folder, and the Python that runs it."""
+
+REPOSITORIES = 100_000
+IMAGES = (2_000, 100)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is loaded: the function of each contender, the contenders, and the options of the endpoint."""
+
+    function: str
+    contenders: tuple[str, ...]
+    endpoint: tuple[object, ...]
+
+    def rows(self, rounds: int) -> list[Row]:
+        """A row for each contender."""
+        runs: dict[str, list[Measurement]] = {name: [] for name in self.contenders}
+        with endpoint(*self.endpoint) as url:
+            for round_ in range(1, rounds + 1):
+                for name, measured in runs.items():
+                    measured.append(_measure(name, self.function, url))
+                    print(f"round {round_} {self.function} {name}: {measured[-1]}", flush=True)
+        return [_row(name, measured, runs[OURS]) for name, measured in runs.items()]
+
+
+def _measure(name: str, function: str, url: str) -> Measurement:
+    module, python = MODULES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, "-m", "tests.bench.timed", module, function, url, f"{folder}/bench.duckdb"]
+        return measure(command, environment(Path(folder)), Path(folder))
+
+
+def _row(name: str, runs: list[Measurement], ours: list[Measurement]) -> Row:
+    seconds, our_seconds = [run.seconds for run in runs], [run.seconds for run in ours]
+    after, our_after = _after_imports(runs), _after_imports(ours)
+    return [
+        name,
+        f"{statistics.median(seconds):.1f} ({min(seconds):.1f}–{max(seconds):.1f})",
+        f"{_ratio(seconds, our_seconds):.2f}",
+        f"{statistics.median(after):.1f}",
+        f"{_ratio(after, our_after):.2f}",
+        f"{max(run.megabytes for run in runs):.0f}",
+    ]
+
+
+def _after_imports(runs: list[Measurement]) -> list[float]:
+    """The seconds that each contender says it took, as the last line of what it prints."""
+    return [float(run.output.splitlines()[-1]) for run in runs]
+
+
+def _ratio(values: Iterable[float], ours: Iterable[float]) -> float:
+    """The median of the ratios within each round."""
+    return statistics.median(value / our for value, our in zip(values, ours, strict=True))
+
+
+HEADER = ("", "whole process, s", f"times {OURS}", "after imports, s", f"times {OURS}", "peak, MB")
+
+COLUMNS = f"""\
+*Whole process* is what one waits for (in brackets the fastest and the slowest run); *after imports* leaves out the
+start of Python and its imports. *Times {OURS}* is the median of the ratios within each round. *The floor* is the same
+bytes to Arrow to DuckDB, without dlt: no state, no replacement, no ledger. The sources of the contenders are in
+`tests/bench/`."""
+
+SECTIONS = {
+    "repositories": Section(
+        "Repositories",
+        f"{REPOSITORIES:,} repositories into a new database, {{rounds}} runs of each contender, in turn. The other ways"
+        " ask for\npages as one types them, by the API's default of 100; ecr-source asks for 1,000.\n\n" + COLUMNS,
+        HEADER,
+        5,
+        Contest("repositories", tuple(MODULES), ("--repositories", REPOSITORIES)).rows,
+    ),
+    "images": Section(
+        "Images",
+        "{:,} repositories of {} images each into a new database, with their tags: a call for each repository;"
+        "\n{{rounds}} runs of each contender, in turn, and the columns are those above.".format(*IMAGES),
+        HEADER,
+        3,
+        Contest("images", (OURS, "plain dlt", "the floor"), ("--repositories", IMAGES[0], "--images", IMAGES[1])).rows,
+    ),
+}

@@ -1,0 +1,195 @@
+"""What a run costs this project alone: memory and time as images grow, calls as the service allows or as needed."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.page import Row, Section
+from tests.bench.process import Run, endpoint, run
+
+MILLION = (100, 1_000)
+"""How many repositories, of a thousand images each: the smaller is what the larger is compared with."""
+SNAPSHOTS = ("first", "second")
+
+LATENCY = 0.05
+LATENCY_REPOSITORIES = 3_000
+IN_FLIGHT = (64, 32, 16)
+
+FINDINGS = (50, 100)
+"""Repositories, and images of each."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the endpoint grants of each operation: calls a second, calls at once; and what is read from it."""
+
+    rate: int
+    burst: int
+    repositories: int
+
+
+LIMITS = (Limits(20, 20, 600), Limits(200, 20, 4_000))
+LIMITS_LATENCY = 0.02
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def _registry(repositories: int, images: int) -> tuple[object, ...]:
+    return ("--repositories", repositories, "--images", images)
+
+
+# a million images
+
+
+def _million(rounds: int) -> list[Row]:
+    runs: dict[tuple[int, str], list[Run]] = {(size, snapshot): [] for size in MILLION for snapshot in SNAPSHOTS}
+    with ExitStack() as stack:
+        urls = {size: stack.enter_context(endpoint(*_registry(size, 1_000))) for size in MILLION}
+        for _ in range(rounds):
+            for size, url in urls.items():
+                with _folder() as folder:
+                    for snapshot in SNAPSHOTS:
+                        runs[size, snapshot].append(_noted(run(url, folder, "--table", "images")))
+    return [_million_row(size, snapshot, runs) for snapshot in SNAPSHOTS for size in MILLION]
+
+
+def _million_row(size: int, snapshot: str, runs: dict[tuple[int, str], list[Run]]) -> Row:
+    mine, smaller = runs[size, snapshot], runs[MILLION[0], snapshot]
+    seconds, megabytes = _seconds(mine), _peak(mine)
+    return [
+        f"{snapshot}, {size * 1_000:,} images",
+        f"{seconds:.1f}",
+        f"{seconds / _seconds(smaller):.1f}",
+        f"{megabytes:.0f}",
+        f"{megabytes / _peak(smaller):.2f}",
+    ]
+
+
+def _seconds(runs: list[Run]) -> float:
+    return statistics.median(one.process.seconds for one in runs)
+
+
+def _peak(runs: list[Run]) -> float:
+    return max(one.process.megabytes for one in runs)
+
+
+# what the service grants
+
+
+def _rates(rounds: int) -> list[Row]:
+    return [_rate_row(limits, rounds) for limits in LIMITS]
+
+
+def _rate_row(limits: Limits, rounds: int) -> Row:
+    options = ("--rate", limits.rate, "--burst", limits.burst, "--latency", LIMITS_LATENCY)
+    with endpoint(*_registry(limits.repositories, 1), *options) as url:
+        runs = [_fresh(url, "--table", "policies") for _ in range(rounds)]
+    seconds = statistics.median(one.tables["policies"].seconds for one in runs)
+    used = limits.repositories / (limits.burst + limits.rate * seconds)
+    throttled = statistics.median(one.throttled_share for one in runs)
+    return [
+        f"{limits.rate} a second, {limits.burst} at once",
+        f"{limits.repositories:,}",
+        f"{seconds:.1f}",
+        f"{used:.1%}",
+        f"{throttled:.1%}",
+    ]
+
+
+# calls under way
+
+
+def _latency(rounds: int) -> list[Row]:
+    with endpoint(*_registry(LATENCY_REPOSITORIES, 1), "--latency", LATENCY) as url:
+        return [_latency_row(url, in_flight, rounds) for in_flight in IN_FLIGHT]
+
+
+def _latency_row(url: str, in_flight: int, rounds: int) -> Row:
+    options = ("--table", "lifecycle_policies", "--max-in-flight", str(in_flight))
+    runs = [_fresh(url, *options) for _ in range(rounds)]
+    seconds = statistics.median(one.tables["lifecycle_policies"].seconds for one in runs)
+    calls, ideal = LATENCY_REPOSITORIES / seconds, in_flight / LATENCY
+    return [f"{in_flight}", f"{seconds:.1f}", f"{calls:.0f}", f"{ideal:.0f}", f"{calls / ideal:.0%}"]
+
+
+# findings again
+
+
+def _findings(rounds: int) -> list[Row]:
+    first: list[Run] = []
+    second: list[Run] = []
+    with endpoint(*_registry(*FINDINGS)) as url:
+        for _ in range(rounds):
+            with _folder() as folder:
+                for runs in (first, second):
+                    runs.append(_noted(run(url, folder, "--table", "findings")))
+    return [_findings_row(name, runs, first) for name, runs in zip(SNAPSHOTS, (first, second), strict=True)]
+
+
+def _findings_row(name: str, runs: list[Run], first: list[Run]) -> Row:
+    calls, most = (statistics.median(one.calls for one in some) for some in (runs, first))
+    return [name, f"{calls:,.0f}", f"{calls / most:.1%}", f"{_seconds(runs):.1f}"]
+
+
+# a run
+
+
+def _fresh(url: str, *arguments: str) -> Run:
+    """A run into a new database."""
+    with _folder() as folder:
+        return _noted(run(url, folder, *arguments))
+
+
+def _noted(one: Run) -> Run:
+    print(f"{one.process.seconds:.1f} s, {one.process.megabytes:.0f} MB, {one.tables}", flush=True)
+    return one
+
+
+SECTIONS = {
+    "million": Section(
+        "A million images",
+        "100,000 images and 1,000,000, a thousand in each repository, each read twice into one database: first into a"
+        " new\none, then replacing what is there; {rounds} rounds. Aimed at: 600 MB for a million, 1.3 times the memory"
+        " and 11 times the\ntime of 100,000.",
+        ("snapshot", "whole process, s", "times the smaller", "peak, MB", "times the smaller"),
+        3,
+        _million,
+    ),
+    "rates": Section(
+        "What the service grants",
+        f"`--table policies`, a call of GetRepositoryPolicy for each repository, from an endpoint that grants so many"
+        f" calls of an\noperation and takes {LIMITS_LATENCY * 1000:.0f} ms for each; {{rounds}} runs. *Used* is the share"
+        " of the calls granted in these seconds that were\nanswered, *throttled* the share of all calls that were"
+        " refused.",
+        ("granted", "repositories", "seconds", "used", "throttled"),
+        3,
+        _rates,
+    ),
+    "latency": Section(
+        "Calls under way",
+        f"`--table lifecycle_policies` of {LATENCY_REPOSITORIES:,} repositories, a call for each, from an endpoint that"
+        f" takes {LATENCY * 1000:.0f} ms for each; {{rounds}} runs.\nThe ideal is as many calls as"
+        " `--max-in-flight` allows in each of these times. One process does about 600 calls a\nsecond, because botocore"
+        " takes about 1.5 ms of processor time for each call.",
+        ("in flight", "seconds", "calls a second", "ideal", "share"),
+        3,
+        _latency,
+    ),
+    "findings": Section(
+        "Findings again",
+        "`--table findings` twice on {} repositories of {} images that did not change, a call for each image and the"
+        "\nlistings (1 + {}); {{rounds}} rounds. Aimed at: 2 % of the calls.".format(*FINDINGS, FINDINGS[0]),
+        ("run", "calls", "of the first", "whole process, s"),
+        3,
+        _findings,
+    ),
+}
