@@ -85,6 +85,13 @@ class Spool:
                 _keep_last(table, part, self._listed_key(table), last_page)
         return {table: self._file(table, part, named, excepted) for table, part in self._parts.items()}
 
+    def take(self, other: Spool) -> None:
+        """Adds all rows of `other`, which is complete, and deletes its files."""
+        for table, file in other.complete().items():
+            for batch in file.batches():
+                self.add({table: pa.Table.from_batches([batch])})
+            file.path.unlink()
+
     def drop(self) -> None:
         """Deletes the files: the listing did not come to its end."""
         for part in self._parts.values():

@@ -17,7 +17,8 @@ from ecr_source.catalog.image import IMAGE_TAGS, IMAGES
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.dispatch import dispatch
 from ecr_source.errors import Interrupted
-from ecr_source.reading import Parents, ReadError, Reading
+from ecr_source.failures import ReadError
+from ecr_source.reading import Parents, Reading
 from ecr_source.scopes import Connection, Scope
 from ecr_source.spool import TableFile
 

@@ -299,7 +299,7 @@ def test_a_manifest_is_fetched_once(scanned: EcrServer, load: Load, query: Query
 def test_a_listing_that_is_too_long_for_memory_is_spooled(
     server: EcrServer, load: Load, query: Query, pipeline: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecr_source.reading._BYTES_OF_A_LISTING", 2_000)
+    monkeypatch.setattr("ecr_source.answers.BYTES_OF_A_LISTING", 2_000)
     server.page_size = 3
     server.repeat_last_item = True
     server.registry().put("api")

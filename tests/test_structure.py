@@ -36,6 +36,8 @@ ORDER = [
     "arrow",
     "spool",
     "again",
+    "answers",
+    "failures",
     "reading",
     "walk",
     "ledger",

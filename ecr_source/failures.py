@@ -1,0 +1,67 @@
+"""What an operation could not read, and what is excepted for it: its repositories, or its images."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from ecr_source.catalog.table import Operation
+from ecr_source.errors import CallFailed
+
+
+@dataclass(frozen=True)
+class ReadError:
+    """Something that could not be read: a row of `extraction_errors`."""
+
+    operation: str
+    resource: str
+    error_code: str
+    message: str
+    status: str
+
+
+@dataclass
+class Failures:
+    """The failures of one operation in one scope. Safe to use from several threads.
+
+    `repositories` keep the rows of earlier runs in all tables of the operation, `images` (`team/api@sha256:…`) theirs;
+    `status` is that of a failure that leaves nothing to load.
+    """
+
+    operation: Operation
+    errors: list[ReadError] = field(default_factory=list)
+    repositories: set[str] = field(default_factory=set)
+    images: set[str] = field(default_factory=set)
+    status: str | None = None
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fail(self, error: Exception) -> None:
+        """The whole operation failed."""
+        with self._lock:
+            self.status = error.status if isinstance(error, CallFailed) else "failed"
+        self.note(error)
+
+    def except_repositories(self, names: Collection[str], error: Exception) -> None:
+        """These repositories could not be read."""
+        with self._lock:
+            self.repositories.update(names)
+        for name in sorted(names):
+            self.note(error, name)
+
+    def except_image(self, repository: str, digest: str, error: Exception) -> None:
+        """This image could not be read."""
+        with self._lock:
+            self.images.add(f"{repository}@{digest}")
+        self.note(error, repository)
+
+    def note(self, error: Exception, repository: str = "") -> None:
+        """Notes an error, once for each repository and code."""
+        resource, code, status = repository, type(error).__name__, "failed"
+        if isinstance(error, CallFailed):
+            resource, code, status = error.resource or repository, error.error_code, error.status
+        with self._lock:
+            if (repository or resource, code) not in self._seen:
+                self._seen.add((repository or resource, code))
+                self.errors.append(ReadError(str(self.operation), resource, code, str(error), status))
