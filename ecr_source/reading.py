@@ -19,7 +19,7 @@ from ecr_source.answers import Answer, Answers, ParentRow
 from ecr_source.api import Api, Response
 from ecr_source.arrow import listed_keys
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import COMPLETE, Asked, EachRow, EachValue, Filling, OnlyWhere, Operation, Table
+from ecr_source.catalog.table import COMPLETE, EachRow, EachValue, Filling, OnlyWhere, Operation, Table
 from ecr_source.dispatch import Job
 from ecr_source.errors import Absent, CallFailed, Denied, Gone, LoopingToken, MalformedResponse, TokenRejected
 from ecr_source.failures import Failures, ReadError
@@ -323,8 +323,7 @@ class _Ask:
 
 def _with_image_digest(batch: pa.RecordBatch, filling: Filling) -> list[str]:
     """The column names of `batch`, that of the image that was asked for being `image_digest`."""
-    asked = [name for name, source in filling.sources.items() if source == Asked("image_digest")]
-    column = asked[0] if asked else "image_digest"
+    column = filling.column_of("image_digest")
     return ["image_digest" if name == column else name for name in batch.schema.names]
 
 

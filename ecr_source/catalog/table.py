@@ -289,9 +289,13 @@ class Filling:
     def repository_column(self) -> str | None:
         """The column that names the repository, where each row belongs to one that can be excepted."""
         if "repository_name" in self.asked_columns:
-            asked = (name for name, source in self.sources.items() if source == Asked("repository_name"))
-            return next(asked, "repository_name")
+            return self.column_of("repository_name")
         return "repository_name" if self.operation.names or self.operation.instead else None
+
+    def column_of(self, asked: str) -> str:
+        """The column that holds the parent's column `asked`; where none does, the one of that name."""
+        sources = self.sources.items()
+        return next((name for name, source in sources if isinstance(source, Asked) and source.column == asked), asked)
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
