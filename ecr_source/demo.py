@@ -32,17 +32,7 @@ except ImportError as error:
 
 REGIONS = ("eu-west-1", "us-east-1")
 
-TABLES = (
-    "repositories.repositories",
-    "images.images",
-    "image_tags",
-    "policies.policies",
-    "policy_statements",
-    "policy_statement_actions",
-    "lifecycle_policies",
-    "image_scans",
-    "image_scan_findings",
-)
+TABLES = ("repositories", "images", "policies", "findings")
 
 QUESTIONS = {
     "Which critical findings could be fixed by an update, and where?": """\

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES, operations_of
+from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES, TABLES, group_of, operations_of
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.errors import IncompleteRun
-from ecr_source.walk import READ, ScopeRead, TableRead
+from ecr_source.walk import READ, ScopeRead, TableRead, overall_status
 
 
 def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
@@ -89,6 +89,25 @@ class Outcome:
         """The outcome as plain values, for dlt's trace."""
         return [asdict(table) for table in self.tables]
 
+    def groups(self) -> list[TableOutcome]:
+        """The outcome of each group of tables in each scope; `table` is the group's name."""
+        grouped: dict[tuple[str, str], list[TableOutcome]] = {}
+        for table in self.tables:
+            grouped.setdefault((table.scope, group_of_name(table.table)), []).append(table)
+        return [
+            TableOutcome(
+                scope,
+                group,
+                overall_status([table.status for table in tables]),
+                sum(table.rows for table in tables),
+                sum(table.calls for table in tables),
+                sum(table.throttled for table in tables),
+                max(table.seconds for table in tables),
+                "; ".join(dict.fromkeys(table.message for table in tables if table.message)),
+            )
+            for (scope, group), tables in grouped.items()
+        ]
+
     @property
     def incomplete(self) -> list[TableOutcome]:
         """The tables of which something could not be read."""
@@ -109,6 +128,11 @@ class Outcome:
         if self.incomplete:
             reasons = dict.fromkeys(table.message for table in self.incomplete)
             raise IncompleteRun("; ".join(reasons))
+
+
+def group_of_name(table_name: str) -> str:
+    """The group of the table of this name; the name itself where it is in none."""
+    return next((group_of(table) for table in TABLES if table.name == table_name), "") or table_name
 
 
 def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:

@@ -23,7 +23,7 @@ from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError, EcrSourceError
-from ecr_source.ledger import Outcome, error_rows, scope_rows
+from ecr_source.ledger import Outcome, error_rows, group_of_name, scope_rows
 from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
 from ecr_source.scopes import Access, check_access, connect
 from ecr_source.spool import TableFile
@@ -241,7 +241,7 @@ class _SharedWalk:
             Loaded(pipeline, self.mode),
             self._without,
             self._access.max_in_flight,
-            lambda scope, table, rows: pipeline.collector.update(f"reading {scope} {table.name}", rows),
+            lambda scope, table, rows: pipeline.collector.update(f"reading {scope} {group_of_name(table.name)}", rows),
         )
         services = {operation.service for operation in catalog.operations_of(tables, self._without)}
         try:

@@ -168,7 +168,7 @@ class _ScopeWalk:
         excepted = {name for reading in counted for name in reading.excepted}
         return TableRead(
             table,
-            _status([reading.status for reading in counted]),
+            overall_status([reading.status for reading in counted]),
             [reading.files[table] for reading in counted if table in reading.files],
             _sum([self._api.usage_of(operation) for operation in first]),
             len(excepted),
@@ -195,8 +195,11 @@ def _depth(operation: Operation) -> int:
     return 0 if operation.parent is None else 1 + _depth(operation.parent.operation)
 
 
-def _status(statuses: Sequence[str]) -> str:
-    """The status of a table from those of its operations: read, if one was; complete, if all were completely."""
+def overall_status(statuses: Sequence[str]) -> str:
+    """The status of a table from those of its operations, of a group from those of its tables.
+
+    It is read, if one was; complete, if all were completely.
+    """
     distinct = set(statuses) - {"skipped"} or {"skipped"}
     if len(distinct) == 1:
         return distinct.pop()

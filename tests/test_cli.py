@@ -28,16 +28,14 @@ def _two_regions(server: EcrServer) -> None:
     server.registry("us-east-1").put("team/web", 1_700_000_001)
 
 
-def test_run_loads_all_regions_and_prints_what_came_of_each_table(ecr: Ecr, query: Query) -> None:
+def test_run_loads_all_regions_and_prints_what_came_of_each_group(ecr: Ecr, query: Query) -> None:
     done = ecr("run", "--region", "eu-west-1", "--region", "us-east-1")
     assert done.returncode == 0
     header, *lines = done.stdout.splitlines()
-    assert header.split() == ["scope", "table", "status", "rows", "calls", "throttled", "seconds"]
+    assert header.split() == ["scope", "tables", "status", "rows", "calls", "throttled", "seconds"]
     assert [line.split()[:6] for line in lines] == [
         ["123456789012/eu-west-1", "repositories", "complete", "1", "1", "0"],
-        ["123456789012/eu-west-1", "repository_tag_mutability_exclusion_filters", "complete", "0", "0", "0"],
         ["123456789012/us-east-1", "repositories", "complete", "1", "1", "0"],
-        ["123456789012/us-east-1", "repository_tag_mutability_exclusion_filters", "complete", "0", "0", "0"],
     ]
     assert query("SELECT repository_name FROM repositories ORDER BY ALL") == [("team/api",), ("team/web",)]
 
@@ -48,7 +46,6 @@ def test_a_run_without_trouble_warns_of_nothing(ecr: Ecr, server: EcrServer) -> 
         assert done.stderr.splitlines() == [
             f"endpoint: {server.url}",
             "read 123456789012/eu-west-1 repositories: 1 rows",
-            "read 123456789012/eu-west-1 repository_tag_mutability_exclusion_filters: 0 rows",
             "loading",
         ]
 

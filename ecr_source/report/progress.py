@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 READING = "reading "
-"""What the names of the counters start with that the walk updates, one for each scope and table."""
+"""What the names of the counters start with that the walk updates, one for each scope and group of tables."""
 
 _LOADING = "Load "
 """What dlt's name of the loading step starts with: `Load ecr in 1795445654.9017267`."""
 
 
 class TerminalProgress(Collector):
-    """A line per scope and table while reading, and one for the jobs while loading."""
+    """A line per scope and group of tables while reading, and one for the jobs while loading."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -62,7 +62,7 @@ class TerminalProgress(Collector):
 
 
 class PlainProgress(Collector):
-    """A line per scope and table when reading has ended, and one when loading begins."""
+    """A line per scope and group of tables when reading has ended, and one when loading begins."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -48,11 +48,11 @@ def _text(value: object) -> str:
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    """What came of each scope and table, and below it a sentence for each thing that could not be read."""
+    """What came of each scope and group of tables, and below it a sentence for each thing that could not be read."""
     print_grid(
         console,
-        ("scope", "table", "status", "rows", "calls", "throttled", "seconds"),
-        [(t.scope, t.table, t.status, t.rows, t.calls, t.throttled, t.seconds) for t in outcome.tables],
+        ("scope", "tables", "status", "rows", "calls", "throttled", "seconds"),
+        [(g.scope, g.table, g.status, g.rows, g.calls, g.throttled, g.seconds) for g in outcome.groups()],
     )
     for message in dict.fromkeys(table.message for table in outcome.incomplete):
         console.print(message, markup=False, highlight=False, soft_wrap=True)
