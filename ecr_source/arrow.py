@@ -234,7 +234,9 @@ def _values(source: Source, rows: _Rows, number: int) -> pa.Array:
             outcomes = pc.if_else(pc.equal(rows.page.outcomes, COMPLETE), said, rows.page.outcomes)
             return outcomes.take(rows.positions[0])
         case _:
-            return _of_items(source, rows.page, rows.levels[number]).take(rows.positions[number])
+            values = _of_items(source, rows.page, rows.levels[number])
+            is_lowest = number == len(rows.levels) - 1  # its positions are the rows' own
+            return values if is_lowest else values.take(rows.positions[number])
 
 
 def _of_items(source: Source, page: Page, level: _Level) -> pa.Array:
