@@ -315,7 +315,8 @@ def _resource(operation: Operation, asked: Mapping[str, Any]) -> str:
     """What a call asked for, for a person: the repository, with the digest where it was an image."""
     if operation.each is None:
         return ""
-    name = asked.get("repositoryName") or asked.get("resourceArn") or asked.get("replicationBackfillId")
+    arn = asked.get("resourceArn", "").partition(":repository/")[2]
+    name = asked.get("repositoryName") or arn or asked.get("replicationBackfillId")
     digest = next((asked[member].get("imageDigest") for member in ("imageId", "subjectId") if member in asked), None)
     return "@".join(filter(None, (str(name or ", ".join(asked.get("repositoryNames", ()))), digest)))
 

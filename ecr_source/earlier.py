@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import dlt
 import pyarrow as pa
@@ -42,10 +43,11 @@ class Loaded:
         return rows if newest.num_rows == rows.num_rows else _newest(rows, newest, key)
 
     def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """The rows of `table`, to be kept; none where rows are only ever added."""
+        """The rows of `table`, to be kept; none where rows are only ever added, or where there is no such table."""
         if isinstance(self._mode, IncrementalAppend):
             return
-        yield from self._read(table, scope, self._current).to_batches(_ROWS_AT_A_TIME)
+        with suppress(*_MISSING):
+            yield from self._read(table, scope, self._current).to_batches(_ROWS_AT_A_TIME)
 
     @property
     def _current(self) -> str:

@@ -13,12 +13,13 @@ import dlt
 import orjson
 import pendulum
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from dlt.common.schema.typing import TWriteDispositionConfig
 from dlt.extract.incremental import Incremental
 from dlt.extract.pipe import Pipe
 
-from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.errors import ConfigurationError
 from ecr_source.scopes import Scope
@@ -87,12 +88,24 @@ class IncrementalAppend:
         if files:
             yield arrow_schema(table).empty_table()
         for file in files:
-            # Without a time of its own a row cannot be known to be new: such tables append what was read.
-            cursor = _ScopeCursor(table, table.cursor, file.scope, self) if table.cursor else None
-            for batch in file.batches():
-                rows = pa.Table.from_batches([batch])
-                yield cursor(rows) if cursor else rows
+            yield from self._new_rows(table, file)
             file.path.unlink()
+
+    def _new_rows(self, table: Table, file: TableFile) -> Items:
+        batches = (pa.Table.from_batches([batch]) for batch in file.batches())
+        if table.cursor is None:
+            # Without a time of its own a row cannot be known to be new: such tables append what was read.
+            yield from batches
+            return
+        cursor = _ScopeCursor(table, table.cursor, file.scope, self)
+        missed = _Missed(file, table.cursor, cursor)
+        for rows in batches:
+            if missed.repositories:
+                yield missed.rows_of_repositories(rows)
+                yield cursor(missed.other_rows(rows))
+            else:
+                yield cursor(rows)
+        missed.remember()
 
 
 Mode: TypeAlias = Snapshot | History | IncrementalAppend
@@ -185,6 +198,40 @@ def _row_versions(rows: pa.RecordBatch) -> Iterator[str]:
         yield hashlib.blake2b(orjson.dumps(row), digest_size=16).hexdigest()
 
 
+class _Missed:
+    """Repositories that could not be read while the scope's cursor went on: each has the cursor of that time."""
+
+    def __init__(self, file: TableFile, cursor_column: str, cursor: _ScopeCursor) -> None:
+        self._file = file
+        self._cursor_column = cursor_column
+        self._since = cursor.get_state()["last_value"]
+        # A window is loaded once: there is no next run that would fetch what it missed.
+        self.repositories: dict[str, datetime] = {} if cursor.end_value is not None else cursor.missed()
+
+    def rows_of_repositories(self, rows: pa.Table) -> pa.Table:
+        """Their rows that are newer than the last of theirs that was loaded."""
+        new = pa.repeat(pa.scalar(False), rows.num_rows)
+        for name, since in self.repositories.items():
+            newer = pc.fill_null(pc.greater(rows[self._cursor_column], pa.scalar(since, TIMESTAMP)), True)
+            new = pc.or_(new, pc.and_(pc.equal(self._names(rows), name), newer))
+        return rows.filter(new)
+
+    def other_rows(self, rows: pa.Table) -> pa.Table:
+        """The rows that the scope's cursor judges."""
+        return rows.filter(pc.invert(pc.is_in(self._names(rows), pa.array(self.repositories, pa.string()))))
+
+    def remember(self) -> None:
+        """Forgets the repositories that were read now, and notes those that were not."""
+        for name in set(self.repositories) - set(self._file.excepted):
+            del self.repositories[name]
+        for name in self._file.excepted:
+            self.repositories.setdefault(name, self._since)
+
+    def _names(self, rows: pa.Table) -> pa.ChunkedArray:
+        column = self._file.repository_column
+        return rows[column] if column else pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
+
+
 class _ScopeCursor(Incremental[datetime]):
     """dlt's incremental on one table, with a cursor per scope instead of one for all."""
 
@@ -207,9 +254,15 @@ class _ScopeCursor(Incremental[datetime]):
     def get_state(self) -> Any:
         if self.end_value is not None:
             return super().get_state()
-        assert self.resource_name is not None
-        cursors = dlt.current.resource_state(self.resource_name).setdefault("incremental", {})
         start = {"initial_value": self.initial_value, "last_value": self.initial_value}
-        return cursors.setdefault(
-            f"{self.cursor_path} {self._scope}", {**start, "start_value": self.initial_value, "unique_hashes": []}
-        )
+        return self._of_scope("incremental", {**start, "start_value": self.initial_value, "unique_hashes": []})
+
+    def missed(self) -> dict[str, datetime]:
+        """The repositories that could not be read while the cursor went on, each with the cursor of that time."""
+        missed: dict[str, datetime] = self._of_scope("missed", {})
+        return missed
+
+    def _of_scope(self, part: str, default: dict[str, Any]) -> Any:
+        assert self.resource_name is not None
+        scopes = dlt.current.resource_state(self.resource_name).setdefault(part, {})
+        return scopes.setdefault(f"{self.cursor_path} {self._scope}", default)

@@ -225,8 +225,9 @@ class Reading:
         except Absent as error:
             outcome = self.operation.absent[error.error_code]
             self._collect(Answer.without_response(asked, outcome, asked_at))
-        except Gone:
-            self._retry_halves(rows, parameters)
+        except (Denied, Gone) as error:
+            if not self._asked_by_halves(rows, parameters) and isinstance(error, Denied):
+                self._except(rows, error, asked_at)
         except _UNREADABLE as error:
             self._except(rows, error, asked_at)
         else:
@@ -244,14 +245,15 @@ class Reading:
             self._answered += 1
         self._answers.add(answer)
 
-    def _retry_halves(self, rows: Sequence[ParentRow], parameters: dict[str, Any]) -> None:
-        """Leaves out what has vanished: where one call asks for several, each half is asked for itself."""
-        if len(rows) < 2:
-            return
+    def _asked_by_halves(self, rows: Sequence[ParentRow], parameters: dict[str, Any]) -> bool:
+        """Asks for each half of the rows of several repositories, of which one is gone or denied; False for one."""
+        if len({row.get("repository_name") for row in rows}) < 2:
+            return False
         half = len(rows) // 2
         for part in (slice(half), slice(half, None)):
             narrowed = {name: value[part] if "[]" in name else value for name, value in parameters.items()}
             self.ask(rows[part], narrowed)
+        return True
 
     # what failed
 
@@ -303,7 +305,7 @@ class Reading:
             return
         failed = pa.concat_arrays([self._kept, pa.array(sorted(self._failures.images), pa.string())])
         for table, filling in dict(self._answers.fillings).items():
-            kept = self._kept if table.name == self.operation.again.record else failed
+            kept = self._kept if filling.whatever_comes else failed
             for batch in self._parents.earlier.rows(table, self.api.scope) if len(kept) else ():
                 names = image_names(batch.rename_columns(_with_image_digest(batch, filling)))
                 self._answers.spool.add({table: pa.Table.from_batches([batch]).filter(pc.is_in(names, kept))})

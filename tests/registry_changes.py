@@ -52,7 +52,7 @@ def fill(server: EcrServer) -> None:
     registry.account_settings.pop("BASIC_SCAN_TYPE_VERSION")
     for name in ("doomed", "re/created", "in-place", LOCKED, LOCKED_IMAGES):
         furnish(registry, name, 0)
-    for name in ("doomed", "re-created", "locked"):
+    for name in ("doomed", "re-created", LOCKED):
         furnish_public(registry.public, name, 0)
     for name in ("doomed", "stays"):
         furnish(server.registry(OTHER_REGION), name, 0)
@@ -390,7 +390,7 @@ def change_again(server: EcrServer, phase: int) -> None:
     for name in ("stays", "new"):
         furnish(server.registry(OTHER_REGION), name, phase)
     push(server.registry(OTHER_REGION), "stays", phase)
-    for name in ("re-created", "new", "locked"):
+    for name in ("re-created", "new", LOCKED):
         furnish_public(registry.public, name, phase)
     registry.replication_configuration = {"rules": REPLICATION_RULES[1:]}
     registry.scanning_configuration = {"scanType": "ENHANCED", "rules": SCANNING_RULES[1:]}

@@ -57,10 +57,10 @@ OPERATIONS = catalog.operations_of(catalog.TABLES, NOT_CALLED)
 """What a load of everything may call, findings being asked of ECR."""
 
 EVERYTHING = ["all", "manifests"]
-PHASES = ("first load", "changed", "refused", "public refused", "recovered")
+PHASES = ("first load", "changed", "refused", "recovered")
 LOADED = {
     "snapshot": PHASES,
-    "history": ("first load", "changed", "refused", "recovered"),
+    "history": PHASES,
     "incremental": ("first load", "refused", "recovered"),
 }
 """The phases in which a mode loads; what changed in those between, it finds in the next."""
@@ -74,9 +74,8 @@ each_phase = pytest.mark.parametrize("phase", PHASES)
 
 @dataclass(frozen=True)
 class Phase:
-    """What a load found and left: what the registries held, what the tables hold, and what the ledger tells of it."""
+    """What a load left: what the tables hold, what the ledger tells of it, and what was called."""
 
-    registry: Contents
     loaded: Contents
     errors: Rows
     scopes: Rows
@@ -203,7 +202,7 @@ def registry_contents(server: EcrServer, folder: Path) -> Contents:
 
 
 def refuse(server: EcrServer) -> None:
-    """Denies one repository all but its listing, and another one what is asked for each image; breaks two listings.
+    """Denies a repository all but its listing, another one what is asked for each image; breaks a region's listing.
 
     Tagging is denied in the same region, so that each repository is asked for its tags.
     """
@@ -214,33 +213,25 @@ def refuse(server: EcrServer) -> None:
             server.fail(DENIED, operation=operation.name, repository=LOCKED_IMAGES, region=REGION)
     server.fail(DENIED, operation="GetResources", region=REGION)
     server.fail(BROKEN, operation="DescribeRepositories", region=OTHER_REGION)
-    server.fail(BROKEN, operation=f"{PUBLIC}:DescribeRepositories")
-
-
-def refuse_public(server: EcrServer) -> None:
-    """Denies one public repository all but its listing."""
     for operation in OPERATIONS:
         if operation.parent is PUBLIC_REPOSITORIES:
-            server.fail(DENIED, operation=f"{PUBLIC}:{operation.name}", repository="locked")
+            server.fail(DENIED, operation=f"{PUBLIC}:{operation.name}", repository=LOCKED)
 
 
 ACTS: dict[str, tuple[Callable[[EcrServer], None], Callable[[EcrServer], None]]] = {
     "first load": (fill, EcrServer.recover),
     "changed": (change_everything, EcrServer.recover),
     "refused": (lambda server: change_again(server, 3), refuse),
-    "public refused": (lambda server: change_again(server, 4), refuse_public),
     "recovered": (lambda server: change_again(server, 5), EcrServer.recover),
 }
 """What happens to the registries before the load of each phase, and what goes wrong in it."""
 
 
 def load_phase(database: Database, go_wrong: Callable[[EcrServer], None]) -> Phase:
-    held = registry_contents(database.server, database.path.parent / "walk")
     go_wrong(database.server)
     before = database.server.calls.copy()
     database.load()
     return Phase(
-        held,
         database.contents(),
         database.ledger("extraction_errors"),
         database.ledger("extraction_scopes"),
@@ -271,6 +262,18 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         yield {mode: pool.submit(play, tmp_path_factory.mktemp(mode), mode, phases) for mode, phases in LOADED.items()}
         pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def registry(stories: dict[str, Future[Story]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Contents]:
+    """What the registries hold in each phase: the same for all stories."""
+    held = {}
+    folder = tmp_path_factory.mktemp("registry")
+    with serving() as server, opened(server, folder):
+        for name, (change, _) in ACTS.items():
+            change(server)
+            held[name] = registry_contents(server, folder / "walk")
+    return held
 
 
 @pytest.fixture(scope="module")
@@ -308,13 +311,10 @@ def is_record(table: Table) -> bool:
 def could_not_be_read(table: Table, row: dict[str, Any], phase: str) -> bool:
     """Whether `row` is of what is denied or broken in the phase, so that what was loaded before is kept."""
     name, parent = row.get("repository_name", row.get("owner_name")), parent_of(table, row, phase)
-    if table.operation.service == PUBLIC:
-        below = parent is PUBLIC_REPOSITORIES
-        if phase == "public refused":
-            return below and name == "locked"
-        return phase == "refused" and (below or table is PUBLIC_REPOSITORIES)
     if phase != "refused":
         return False
+    if table.operation.service == PUBLIC:
+        return parent is PUBLIC_REPOSITORIES and name == LOCKED
     if row["region"] == OTHER_REGION:
         return parent in (REPOSITORIES, IMAGES) or table.operation is DESCRIBE_REPOSITORIES
     denied = LOCKED if parent is REPOSITORIES else (LOCKED, LOCKED_IMAGES) if parent is IMAGES else ()
@@ -335,11 +335,11 @@ def without_denials(table: Table, rows: Rows) -> Rows:
     return [row for row in rows if not (is_record(table) and row["fetch_outcome"] == "denied")]
 
 
-def should_hold(table: Table, story: Story, phase: str) -> Rows:
+def should_hold(table: Table, registry: dict[str, Contents], story: Story, phase: str) -> Rows:
     """What a table should hold after `phase`: the registry, but for what could not be read, which is as it was."""
     number = PHASES.index(phase)
     before = story.phase(PHASES[number - 1]).loaded[table.name] if number else []
-    read = could_be_read(table, story.phase(phase).registry[table.name], phase)
+    read = could_be_read(table, registry[phase][table.name], phase)
     return in_order(read + without_denials(table, kept_rows(table, before, phase)))
 
 
@@ -402,8 +402,8 @@ NEVER_CHANGED = {
 
 
 @each_table
-def test_the_phases_create_change_and_delete_rows_of_every_table(snapshot: Story, table: Table) -> None:
-    steps = [by_key(table, snapshot.phase(phase).registry[table.name]) for phase in PHASES]
+def test_the_phases_create_change_and_delete_rows_of_every_table(registry: dict[str, Contents], table: Table) -> None:
+    steps = [by_key(table, registry[phase][table.name]) for phase in PHASES]
     pairs = list(pairwise(steps))
     created = any(after.keys() - before.keys() for before, after in pairs)
     deleted = any(before.keys() - after.keys() for before, after in pairs)
@@ -416,10 +416,10 @@ def test_the_phases_create_change_and_delete_rows_of_every_table(snapshot: Story
 @each_phase
 @each_table
 def test_a_snapshot_equals_a_fresh_load_but_for_what_could_not_be_read(
-    snapshot: Story, table: Table, phase: str
+    registry: dict[str, Contents], snapshot: Story, table: Table, phase: str
 ) -> None:
     loaded = without_denials(table, snapshot.phase(phase).loaded[table.name])
-    assert loaded == should_hold(table, snapshot, phase)
+    assert loaded == should_hold(table, registry, snapshot, phase)
 
 
 BY_NAME = ["repositories", "images", "policies", "previews", "image_status"]
@@ -462,11 +462,11 @@ def tables_below(*parents: Table) -> list[Table]:
 
 
 @pytest.mark.parametrize("table", tables_below(REPOSITORIES, IMAGES), ids=lambda table: table.name)
-def test_a_denied_repository_has_earlier_rows_that_differ_from_the_registry(snapshot: Story, table: Table) -> None:
+def test_a_denied_repository_has_earlier_rows_that_differ_from_the_registry(
+    registry: dict[str, Contents], table: Table
+) -> None:
     """So that the tests above show that they are kept, and nothing else."""
-    before, refused = snapshot.phase("changed").loaded[table.name], snapshot.phase("refused").registry[table.name]
-    kept = [row for row in before if LOCKED in (row.get("repository_name"), row.get("owner_name"))]
-    there = [row for row in refused if LOCKED in (row.get("repository_name"), row.get("owner_name"))]
+    kept, there = (owned_by(registry[phase][table.name], LOCKED) for phase in ("changed", "refused"))
     assert kept
     assert kept != there or table.name in NEVER_CHANGED
 
@@ -497,12 +497,8 @@ def test_the_errors_name_the_operation_and_the_repository(snapshot: Story) -> No
     }
     assert errors_in(snapshot, "refused", OTHER_REGION) == {
         ("ecr:DescribeRepositories", "", "failed"),
-        ("ecr-public:DescribeRepositories", "", "failed"),
+        *((str(operation), LOCKED, "denied") for operation in operations_below(PUBLIC_REPOSITORIES)),
     }
-    below = operations_below(PUBLIC_REPOSITORIES)
-    names = {(row["operation"], row["status"]) for row in snapshot.phase("public refused").errors}
-    assert names == {(str(operation), "denied") for operation in below}
-    assert all("locked" in row["resource"] for row in snapshot.phase("public refused").errors)
 
 
 @each_table
@@ -510,30 +506,24 @@ def test_the_ledger_tells_what_could_not_be_read(snapshot: Story, table: Table) 
     is_public, parent = table.operation.service == PUBLIC, table.operation.parent
     listed_there = table.operation is DESCRIBE_REPOSITORIES or parent in (REPOSITORIES, IMAGES)
     from_elsewhere = any(operation.parent is None for operation in table.operations[1:])
-    expected: dict[tuple[str, str], str] = {}
     if is_public:
-        below = parent is PUBLIC_REPOSITORIES or table is PUBLIC_REPOSITORIES
-        expected["refused", OTHER_REGION] = "failed" if below else "complete"
-        expected["public refused", OTHER_REGION] = "partial" if parent is PUBLIC_REPOSITORIES else "complete"
+        expected = {OTHER_REGION: "partial" if parent is PUBLIC_REPOSITORIES else "complete"}
     else:
-        broken = "partial" if from_elsewhere else "failed"
         denied = parent in (REPOSITORIES, IMAGES) or table.name == "repository_tags"
-        expected["refused", REGION] = "partial" if denied else "complete"
-        expected["refused", OTHER_REGION] = broken if listed_there else "complete"
-        expected["public refused", REGION] = expected["public refused", OTHER_REGION] = "complete"
-    found = {
-        (phase, row["region"]): row["status"]
-        for phase in ("refused", "public refused")
-        for row in snapshot.phase(phase).scopes
-        if row["table_name"] == table.name
-    }
+        broken = "partial" if from_elsewhere else "failed"
+        expected = {
+            REGION: "partial" if denied else "complete",
+            OTHER_REGION: broken if listed_there else "complete",
+        }
+    refused = snapshot.phase("refused").scopes
+    found = {row["region"]: row["status"] for row in refused if row["table_name"] == table.name}
     assert found == expected
 
 
 # --- history -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("phase", LOADED["history"])
+@each_phase
 @each_table
 def test_the_current_rows_of_history_equal_the_snapshot(
     snapshot: Story, history: Story, table: Table, phase: str
@@ -544,7 +534,7 @@ def test_the_current_rows_of_history_equal_the_snapshot(
 
 @each_table
 def test_history_has_one_version_for_each_change_and_no_other(snapshot: Story, history: Story, table: Table) -> None:
-    steps = [by_key(table, stable(table, snapshot.phase(phase).loaded[table.name])) for phase in LOADED["history"]]
+    steps = [by_key(table, stable(table, snapshot.phase(phase).loaded[table.name])) for phase in PHASES]
     expected: Counter[Row] = Counter()
     for key in {key for step in steps for key in step}:
         states = [state for state, _ in groupby(step.get(key) for step in steps)]
@@ -555,19 +545,21 @@ def test_history_has_one_version_for_each_change_and_no_other(snapshot: Story, h
 # --- incremental ---------------------------------------------------------------------------------------------------
 
 
-def delivered(table: Table, story: Story, phase: str) -> Rows:
+def delivered(table: Table, registry: dict[str, Contents], phase: str) -> Rows:
     """What a load of the phase reads of a table."""
-    return could_be_read(table, story.phase(phase).registry[table.name], phase)
+    return could_be_read(table, registry[phase][table.name], phase)
 
 
 @pytest.mark.parametrize("table", [t for t in catalog.TABLES if t.cursor], ids=lambda table: table.name)
-def test_incremental_gives_each_row_of_a_table_with_a_cursor_once(incremental: Story, table: Table) -> None:
+def test_incremental_gives_each_row_of_a_table_with_a_cursor_once(
+    registry: dict[str, Contents], incremental: Story, table: Table
+) -> None:
     assert table.cursor is not None
     identity = (*table.key, table.cursor)
     read = {
         tuple(row[name] for name in identity)
         for phase in LOADED["incremental"]
-        for row in delivered(table, incremental, phase)
+        for row in delivered(table, registry, phase)
         if row[table.cursor] is not None
     }
     found = Counter(
@@ -579,12 +571,14 @@ def test_incremental_gives_each_row_of_a_table_with_a_cursor_once(incremental: S
 
 
 @pytest.mark.parametrize("table", [t for t in catalog.TABLES if not t.cursor], ids=lambda table: table.name)
-def test_incremental_appends_what_was_read_of_a_table_without_a_cursor(incremental: Story, table: Table) -> None:
+def test_incremental_appends_what_was_read_of_a_table_without_a_cursor(
+    registry: dict[str, Contents], incremental: Story, table: Table
+) -> None:
     expected: Rows = []
     asked: set[Row] = set()
     again = table.operation.again
     for phase in LOADED["incremental"]:
-        rows = delivered(table, incremental, phase)
+        rows = delivered(table, registry, phase)
         # The manifest of an image does not change, and is asked for once.
         expected += [row for row in rows if again is None or again.expires or key_of(table, row) not in asked]
         asked |= {key_of(table, row) for row in rows}
@@ -599,10 +593,10 @@ PER_IMAGE = tables_below(IMAGES)
 @pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
 def test_images_whose_listing_did_not_change_are_not_asked_again(server: EcrServer, tmp_path: Path, mode: str) -> None:
     registry = server.registry(REGION)
-    registry.maximal()
     furnish(registry, "team/api", 0)
-    groups = ["findings", "image_status", "manifests"]
-    operations = {operation.name for operation in operations_below(IMAGES)}
+    groups = ["findings", "image_status"]
+    tables = [table for group in groups for table in catalog.GROUPS[group]]
+    operations = {operation.name for operation in OPERATIONS for table in tables if operation is table.operation}
     arguments: dict[str, Any] = {"tables": groups, "mode": mode, "regions": [REGION], "findings_max_age": 7}
 
     def calls_of_a_load() -> dict[str, int]:
@@ -615,14 +609,14 @@ def test_images_whose_listing_did_not_change_are_not_asked_again(server: EcrServ
         before = database.contents()
         assert calls_of_a_load() == {}
         assert database.contents() == before
+        if mode != "snapshot":
+            return
         rescan(registry, "team/api", "app", 1_800_000_000.0)
         push(registry, "team/api", 1)
         assert calls_of_a_load() == {name: 2 if name == "DescribeImageScanFindings" else 1 for name in operations}
-        if mode == "incremental":
-            return
         held = registry_contents(server, tmp_path / "walk")
         after = database.contents()
-        assert {t.name: after[t.name] for t in PER_IMAGE} == {t.name: held[t.name] for t in PER_IMAGE}
+        assert {table.name: after[table.name] for table in tables} == {table.name: held[table.name] for table in tables}
 
 
 # --- what is called ------------------------------------------------------------------------------------------------

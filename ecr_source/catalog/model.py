@@ -32,11 +32,14 @@ def _operation_model(operation: Operation) -> OperationModel:
 
 
 _IAM_PREFIX = {"resourcegroupstaggingapi": "tag"}
+# What the operation's documentation asks for instead of an action of its own name.
+_IAM_NAME = {"ListImageReferrers": "BatchGetImage"}
 
 
 def iam_action(operation: Operation) -> str:
     """The IAM action that allows `operation`: `ecr:DescribeRepositories`."""
-    return f"{_IAM_PREFIX.get(operation.service, operation.service)}:{operation.name}"
+    prefix = _IAM_PREFIX.get(operation.service, operation.service)
+    return f"{prefix}:{_IAM_NAME.get(operation.name, operation.name)}"
 
 
 def member_shape(operation: Operation, path: str) -> Shape:

@@ -288,7 +288,8 @@ class Filling:
     @property
     def repository_column(self) -> str | None:
         """The column that names the repository, where each row belongs to one that can be excepted."""
-        if "repository_name" in self.asked_columns:
+        each = self.operation.each
+        if isinstance(each, EachRow) and "repository_name" in each.table.columns:
             return self.column_of("repository_name")
         return "repository_name" if self.operation.names or self.operation.instead else None
 
