@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ecr_source.api import Api, Response
 from ecr_source.arrow import Page, flatten, listed_keys
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import COMPLETE, Asked, EachRow, Filling, OfParent, Operation, Table
+from ecr_source.decode import on_arrow_threads
 from ecr_source.errors import MalformedResponse
 from ecr_source.spool import Spool
 
@@ -27,9 +27,6 @@ _BYTES_AT_A_TIME = 1_000_000
 
 # Pages of a listing that are held in memory, so that its rows are added when it is complete. Longer ones are spooled.
 BYTES_OF_A_LISTING = 4_000_000
-
-# It takes several times the memory of the page, and one processor each.
-_FLATTENING = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 ParentRow: TypeAlias = dict[str, Any]
 
@@ -188,14 +185,16 @@ class Answers:
                 self._add_all([answer])
 
     def _add(self, page: Page, spool: Spool, keys: pa.Table | None = None) -> None:
+        on_arrow_threads(self._spool_rows, page, spool, keys)
+
+    def _spool_rows(self, page: Page, spool: Spool, keys: pa.Table | None) -> None:
         rows: dict[Table, pa.Table] = {}
-        with _FLATTENING:
-            for table, filling in self.fillings:
-                flat = flatten(page, table, filling, self.api.scope)
-                if self.within is not None:
-                    flat = flat.filter(pc.is_in(image_names(flat), self.within))
-                rows[table] = pa.concat_tables([rows[table], flat]) if table in rows else flat
-            spool.add(rows, keys)
+        for table, filling in self.fillings:
+            flat = flatten(page, table, filling, self.api.scope)
+            if self.within is not None:
+                flat = flat.filter(pc.is_in(image_names(flat), self.within))
+            rows[table] = pa.concat_tables([rows[table], flat]) if table in rows else flat
+        spool.add(rows, keys)
         for table, flat in rows.items():
             self.observe(table, flat.num_rows)
 

@@ -17,7 +17,7 @@ from botocore.model import OperationModel
 
 from ecr_source.catalog.model import is_paginated, takes
 from ecr_source.catalog.table import Operation
-from ecr_source.decode import decode, parse
+from ecr_source.decode import decode, on_arrow_threads, parse
 from ecr_source.errors import (
     Absent,
     CallFailed,
@@ -346,6 +346,6 @@ def _take_body(
 
 def _response(body: bytes, operation_model: OperationModel) -> Response:
     if len(body) > _DECODED_ALONE:
-        return Response(decode([body], operation_model))
+        return Response(on_arrow_threads(decode, [body], operation_model))
     parse(body)
     return Response(body)

@@ -19,7 +19,7 @@ from ecr_source.modes import Mode
 _DUCKDB = "duckdb"
 # The tables have no order to keep; what does not fit goes to disk. Loading 1,000,000 images takes half the memory, in
 # the same time.
-_DUCKDB_SETTINGS = {"preserve_insertion_order": "false", "memory_limit": "200MB"}
+_DUCKDB_SETTINGS = {"preserve_insertion_order": "false", "memory_limit": "160MB", "threads": "2"}
 
 
 def make_destination(name: str, database: Path) -> AnyDestination:
