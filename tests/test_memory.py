@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.process import measure
 from tests.conftest import ECR_SOURCE, Row, environment
 from tests.ecr_server import EcrServer
 
@@ -23,15 +22,6 @@ def test_reloading_a_large_registry_takes_about_the_memory_of_loading_it(
     assert second < 1.5 * first  # the second also deletes; a merge by keys joined with OR takes many times as much
 
 
-def peak_of_a_run(server: EcrServer, database: Path) -> int:
-    """Kilobytes of the largest resident set of one `ecr-source run`."""
-    process = subprocess.Popen(
-        [ECR_SOURCE, "run"],
-        env=environment(server, database),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss
+def peak_of_a_run(server: EcrServer, database: Path, *arguments: str) -> float:
+    """Megabytes of the largest resident set of one `ecr-source run`."""
+    return measure([ECR_SOURCE, "run", *arguments], environment(server, database), database.parent).megabytes

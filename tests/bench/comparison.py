@@ -43,7 +43,7 @@ class Contest:
             for round_ in range(1, rounds + 1):
                 for name, measured in runs.items():
                     measured.append(_measure(name, self.function, url))
-                    print(f"round {round_} {self.function} {name}: {measured[-1]}", flush=True)
+                    print(f"round {round_} {self.function} {name}: {measured[-1].seconds:.1f} s", flush=True)
         return [_row(name, measured, runs[OURS]) for name, measured in runs.items()]
 
 
@@ -79,25 +79,26 @@ def _ratio(values: Iterable[float], ours: Iterable[float]) -> float:
 
 HEADER = ("", "whole process, s", f"times {OURS}", "after imports, s", f"times {OURS}", "peak, MB")
 
-COLUMNS = f"""\
-*Whole process* is what one waits for (in brackets the fastest and the slowest run); *after imports* leaves out the
-start of Python and its imports. *Times {OURS}* is the median of the ratios within each round. *The floor* is the same
-bytes to Arrow to DuckDB, without dlt: no state, no replacement, no ledger. The sources of the contenders are in
-`tests/bench/`."""
+COLUMNS = (
+    "*Whole process* is what one waits for (in brackets the fastest and the slowest run); *after imports* leaves out"
+    f" the start of Python and its imports. *Times {OURS}* is the median of the ratios within each round. *The floor*"
+    " is the same bytes to Arrow to DuckDB, without dlt: no state, no replacement, no ledger. The sources of the"
+    " contenders are in `tests/bench/`."
+)
 
 SECTIONS = {
     "repositories": Section(
         "Repositories",
         f"{REPOSITORIES:,} repositories into a new database, {{rounds}} runs of each contender, in turn. The other ways"
-        " ask for\npages as one types them, by the API's default of 100; ecr-source asks for 1,000.\n\n" + COLUMNS,
+        f" ask for pages as one types them, by the API's default of 100; ecr-source asks for 1,000.\n\n{COLUMNS}",
         HEADER,
         5,
         Contest("repositories", tuple(MODULES), ("--repositories", REPOSITORIES)).rows,
     ),
     "images": Section(
         "Images",
-        "{:,} repositories of {} images each into a new database, with their tags: a call for each repository;"
-        "\n{{rounds}} runs of each contender, in turn, and the columns are those above.".format(*IMAGES),
+        f"{IMAGES[0]:,} repositories of {IMAGES[1]} images each into a new database, with their tags, a call for each"
+        " repository; {rounds} runs of each contender, in turn, and the columns are those above.",
         HEADER,
         3,
         Contest("images", (OURS, "plain dlt", "the floor"), ("--repositories", IMAGES[0], "--images", IMAGES[1])).rows,

@@ -158,18 +158,17 @@ SECTIONS = {
     "million": Section(
         "A million images",
         "100,000 images and 1,000,000, a thousand in each repository, each read twice into one database: first into a"
-        " new\none, then replacing what is there; {rounds} rounds. Aimed at: 600 MB for a million, 1.3 times the memory"
-        " and 11 times the\ntime of 100,000.",
+        " new one, then replacing what is there; {rounds} rounds. Aimed at: 600 MB for a million, 1.3 times the memory"
+        " and 11 times the time of 100,000.",
         ("snapshot", "whole process, s", "times the smaller", "peak, MB", "times the smaller"),
         3,
         _million,
     ),
     "rates": Section(
         "What the service grants",
-        f"`--table policies`, a call of GetRepositoryPolicy for each repository, from an endpoint that grants so many"
-        f" calls of an\noperation and takes {LIMITS_LATENCY * 1000:.0f} ms for each; {{rounds}} runs. *Used* is the share"
-        " of the calls granted in these seconds that were\nanswered, *throttled* the share of all calls that were"
-        " refused.",
+        "`--table policies`, a call of GetRepositoryPolicy for each repository, from an endpoint that grants so many"
+        f" calls of an operation and takes {LIMITS_LATENCY * 1000:.0f} ms for each; {{rounds}} runs. *Used* is the"
+        " share answered of the calls granted in these seconds, *throttled* the share refused of all calls.",
         ("granted", "repositories", "seconds", "used", "throttled"),
         3,
         _rates,
@@ -177,17 +176,17 @@ SECTIONS = {
     "latency": Section(
         "Calls under way",
         f"`--table lifecycle_policies` of {LATENCY_REPOSITORIES:,} repositories, a call for each, from an endpoint that"
-        f" takes {LATENCY * 1000:.0f} ms for each; {{rounds}} runs.\nThe ideal is as many calls as"
-        " `--max-in-flight` allows in each of these times. One process does about 600 calls a\nsecond, because botocore"
-        " takes about 1.5 ms of processor time for each call.",
+        f" takes {LATENCY * 1000:.0f} ms for each; {{rounds}} runs. The ideal is `--max-in-flight` calls in each of"
+        " these times. One process does about 600 calls a second, because botocore takes about 1.5 ms of processor"
+        " time for each.",
         ("in flight", "seconds", "calls a second", "ideal", "share"),
         3,
         _latency,
     ),
     "findings": Section(
         "Findings again",
-        "`--table findings` twice on {} repositories of {} images that did not change, a call for each image and the"
-        "\nlistings (1 + {}); {{rounds}} rounds. Aimed at: 2 % of the calls.".format(*FINDINGS, FINDINGS[0]),
+        f"`--table findings` twice on {FINDINGS[0]} repositories of {FINDINGS[1]} images that do not change: a call for"
+        f" each image, and the listings (1 + {FINDINGS[0]}); {{rounds}} rounds. Aimed at: 2 % of the calls.",
         ("run", "calls", "of the first", "whole process, s"),
         3,
         _findings,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import chain
+from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -21,50 +23,58 @@ from ecr_source.scopes import Access, connect
 
 NOW = datetime.now(UTC)
 THREADS = 8
+REPOSITORIES_AT_A_TIME = 50
+
+Part: TypeAlias = tuple[str, pa.Table]
+"""Rows, with the name of their table."""
 
 
 def repositories(url: str, database: str) -> None:
     """The repositories, with their exclusion filters."""
-    (connection,) = connect(Access(("eu-west-1",), endpoint_url=url))
-    api = Api(connection)
-    load(database, rows(api, DESCRIBE_REPOSITORIES, api.pages(DESCRIBE_REPOSITORIES), {}))
+    api = connected(url)
+    pages = api.pages(DESCRIBE_REPOSITORIES)
+    load(database, (part for page in pages for part in rows(api, DESCRIBE_REPOSITORIES, [({}, page)])))
 
 
 def images(url: str, database: str) -> None:
-    """The images of all repositories, with their tags."""
-    (connection,) = connect(Access(("eu-west-1",), endpoint_url=url))
-    api = Api(connection)
+    """The images of all repositories, with their tags; rows are made of the responses of some at a time."""
+    api = connected(url)
 
-    def images_of(name: str) -> list[tuple[str, pa.Table]]:
-        pages = api.pages(DESCRIBE_IMAGES, {"repositoryName": name})
-        return list(rows(api, DESCRIBE_IMAGES, pages, {"repository_name": name}))
+    def images_of(names: Sequence[str]) -> list[Part]:
+        responses = [
+            ({"repository_name": name}, page)
+            for name in names
+            for page in api.pages(DESCRIBE_IMAGES, {"repositoryName": name})
+        ]
+        return list(rows(api, DESCRIBE_IMAGES, responses))
 
-    listed = [repository["repositoryName"] for page in api.pages(DESCRIBE_REPOSITORIES) for repository in names(page)]
+    listed = [one["repositoryName"] for page in api.pages(DESCRIBE_REPOSITORIES) for one in page.member("repositories")]
+    starts = range(0, len(listed), REPOSITORIES_AT_A_TIME)
     with ThreadPoolExecutor(THREADS) as pool:
-        load(database, (part for parts in pool.map(images_of, listed) for part in parts))
+        parts = pool.map(images_of, (listed[start : start + REPOSITORIES_AT_A_TIME] for start in starts))
+        load(database, chain.from_iterable(parts))
 
 
-def names(page: Response) -> list[dict[str, str]]:
-    return list(page.member("repositories"))
+def connected(url: str) -> Api:
+    (connection,) = connect(Access(("eu-west-1",), endpoint_url=url))
+    return Api(connection)
 
 
-def rows(
-    api: Api, operation: Operation, pages: Iterator[Response], asked: dict[str, str]
-) -> Iterator[tuple[str, pa.Table]]:
-    for response in pages:
-        page = Page(
-            responses=api.decode(operation, [response]),
-            asked=pa.Table.from_pylist([asked or {"nothing": ""}]),
-            outcomes=pa.array(["complete"]),
-            asked_at=pa.array([NOW], TIMESTAMP),
-            where=str(operation),
-        )
-        for table in GROUPS["repositories"] + GROUPS["images"]:
-            if table.operation is operation:
-                yield table.name, flatten(page, table, table.fillings[0], api.scope)
+def rows(api: Api, operation: Operation, responses: Sequence[tuple[dict[str, str], Response]]) -> Iterator[Part]:
+    """The rows of all `responses`, each with what was asked."""
+    page = Page(
+        responses=api.decode(operation, [response for _, response in responses]),
+        asked=pa.Table.from_pylist([asked or {"nothing": ""} for asked, _ in responses]),
+        outcomes=pa.array(["complete"] * len(responses)),
+        asked_at=pa.array([NOW] * len(responses), TIMESTAMP),
+        where=str(operation),
+    )
+    for table in GROUPS["repositories"] + GROUPS["images"]:
+        if table.operation is operation:
+            yield table.name, flatten(page, table, table.fillings[0], api.scope)
 
 
-def load(database: str, parts: Iterator[tuple[str, pa.Table]]) -> None:
+def load(database: str, parts: Iterable[Part]) -> None:
     tables: defaultdict[str, list[pa.Table]] = defaultdict(list)
     for name, part in parts:
         tables[name].append(part)

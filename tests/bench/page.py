@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -40,7 +41,7 @@ class Section:
         """The body of the section, with what `rounds` rounds gave."""
         lines = [self.header, ["---"] * len(self.header), *self.rows(rounds)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"\n{self.text.format(rounds=rounds)}\n\n{table}\n"
+        return f"\n{_filled(self.text.format(rounds=rounds))}\n\n{table}\n"
 
 
 def introduction() -> str:
@@ -66,6 +67,12 @@ def write(page: Path, titles: Sequence[str], bodies: Mapping[str, str], *, keep:
 def _sections(page: Path) -> dict[str, str]:
     _, *parts = _SECTION.split(page.read_text())
     return {title: body.rstrip("\n") + "\n" for title, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _filled(text: str) -> str:
+    """The text in lines of the page's width."""
+    paragraphs = (textwrap.fill(one, 120, break_on_hyphens=False) for one in text.split("\n\n"))
+    return "\n\n".join(paragraphs)
 
 
 def _processor() -> str:
