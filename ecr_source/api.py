@@ -35,7 +35,7 @@ from ecr_source.scopes import Connection, Scope
 _BODY = "body"
 
 # Smaller ones are decoded many at a time: Arrow's reader takes as long for one small body as for fifty.
-_DECODED_ALONE = 64_000
+_DECODED_ALONE = 16_000
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _GONE = {"RepositoryNotFoundException", "ImageNotFoundException"}
@@ -47,15 +47,23 @@ _DISABLED = {"UnrecognizedClientException", "InvalidClientTokenId"}
 
 @dataclass(frozen=True)
 class Response:
-    """One response: the decoded row, if it is large, else the body, which is one whole JSON object."""
+    """One response: the decoded row, if it is large, else the body, which is one whole JSON object.
+
+    `texts` are the top-level members of a body that are text, such as the token of the next page.
+    """
 
     content: pa.Table | bytes
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def member(self, name: str) -> Any:
         """The top-level member of this name as a Python object; None if there is none."""
         if isinstance(self.content, bytes):
             return parse(self.content).get(name)
         return self.content[name][0].as_py() if name in self.content.column_names else None
+
+    def text(self, name: str) -> str | None:
+        """The top-level member of this name, where it is text."""
+        return self.texts.get(name) if isinstance(self.content, bytes) else self.member(name)
 
     @property
     def nbytes(self) -> int:
@@ -153,7 +161,7 @@ class Api:
         while True:
             response = self._page(operation, number, parameters)
             yield response
-            token = response.member(operation.token) if paginated else None
+            token = response.text(operation.token) if paginated else None
             if not token:
                 return
             seen[token] += 1
@@ -347,5 +355,5 @@ def _take_body(
 def _response(body: bytes, operation_model: OperationModel) -> Response:
     if len(body) > _DECODED_ALONE:
         return Response(on_arrow_threads(decode, [body], operation_model))
-    parse(body)
-    return Response(body)
+    members = parse(body)
+    return Response(body, {name: value for name, value in members.items() if isinstance(value, str)})

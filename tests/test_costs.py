@@ -18,10 +18,9 @@ IMAGES_OF_A_REPOSITORY = 1_000
 REPOSITORIES_OF_A_SCANNING_CALL = 25
 REPOSITORIES_OF_A_TAGGING_CALL = 100
 
-# Of three runs each, 100 repositories of 1,000 images took 523 to 548 MB and 400 took 570 to 676; two of 400 in which all
-# rows were kept in memory took 810 and 847. So 1.3 times and 60 MB more, 740 to 772, lies between. 20 took 350 MB: with
-# so few, loading does not reach the memory that it then stays near, and nothing could be told from the growth. Eight
-# calls under way, because with 32 runs differed by 200 MB.
+# 100 repositories of 1,000 images took 523 to 548 MB and 400 took 570 to 676 in three runs each, 810 and 847 where all
+# rows were kept in memory: 1.3 times and 60 MB more lie between. With fewer than 100 DuckDB does not yet take what it
+# then stays at. Eight calls under way, because with 32 runs differ more.
 MANY, FEW = 400, 100
 GROWTH, MARGIN = 1.3, 60
 STEADY = ("--table", "images", "--max-in-flight", "8")
