@@ -58,7 +58,7 @@ class Loaded:
         with self._lock, self._pipeline.sql_client() as client:
             names = ", ".join(client.escape_column_name(name) for name in schema.names)
             source = client.make_qualified_table_name(table.name)
-            sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608
+            sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608 (names of ours)
             with client.execute_query(sql, scope.registry_id, scope.region) as cursor:
                 rows = cursor.arrow()
         return schema.empty_table() if rows is None else rows.cast(schema)

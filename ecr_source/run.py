@@ -29,6 +29,9 @@ PIPELINE_NAME = "ecr"
 
 _DATABASE = "ecr_database"
 
+_OF_THE_DESTINATION = {"destination", "database", "dataset"}
+"""The settings that are no arguments of `ecr_source`."""
+
 
 class LoadFailed(EcrSourceError):
     """Rows were read, but the destination did not take them; they wait for the next run."""
@@ -84,25 +87,7 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     """
     # Arrow's own pools keep a heap for each thread: with 32 threads twice the memory, at the same speed.
     pa.set_memory_pool(pa.system_memory_pool())
-    source = ecr_source(
-        regions=settings.regions,
-        profile=settings.profile,
-        endpoint_url=settings.endpoint_url,
-        registry_id=settings.registry_id,
-        repositories=settings.repositories,
-        tables=settings.tables,
-        mode=settings.mode,
-        initial_value=settings.initial_value,
-        end_value=settings.end_value,
-        findings_from=settings.findings_from,
-        findings_latest=settings.findings_latest,
-        findings_pushed_within=settings.findings_pushed_within,
-        findings_tag=settings.findings_tag,
-        findings_max_age=settings.findings_max_age,
-        moves_last_recorded_pull_time=settings.moves_last_recorded_pull_time,
-        max_in_flight=settings.max_in_flight,
-        spool_folder=settings.spool_folder,
-    )
+    source = ecr_source(**{name: value for name, value in settings.items() if name not in _OF_THE_DESTINATION})
     check_credentials(Access(tuple(settings.regions or ()), settings.profile, settings.endpoint_url))
     pipeline = open_pipeline(settings, progress)
     try:
