@@ -121,7 +121,7 @@ def connect(access: Access, services: Collection[str] = ("ecr",)) -> list[Connec
     partition aws only.
 
     Raises:
-        ConfigurationError: as `check_credentials`.
+        ConfigurationError: as `check_credentials`; only public registries are asked for, where there are none.
         CredentialsRejected: AWS does not know the credentials, or they have expired, or STS cannot be reached.
     """
     regions = check_credentials(access)
@@ -142,6 +142,11 @@ def connect(access: Access, services: Collection[str] = ("ecr",)) -> list[Connec
     ]
     if PUBLIC_SERVICE in services and _regions("ecr")[regions[0]] == PUBLIC_PARTITION:
         connections.append(Connection(Scope(account, PUBLIC_REGION), clients(PUBLIC_REGION, [PUBLIC_SERVICE])))
+    if not connections:
+        raise ConfigurationError(
+            f'public registries exist in the partition {PUBLIC_PARTITION} only, and "{regions[0]}" is in another:'
+            " leave out the group public"
+        )
     return connections
 
 

@@ -119,6 +119,13 @@ def test_a_repository_that_vanishes_while_it_is_read_is_no_error(pushed: EcrServ
     assert query(IMAGES) == [("api", "sha256:a")]
 
 
+def test_public_registries_are_asked_for_in_the_partition_that_has_them(ecr: Ecr, server: EcrServer) -> None:
+    done = ecr("run", "--table", "public", "--region", "cn-north-1")
+    assert done.returncode == 2
+    assert "public registries exist in the partition aws only" in done.stderr
+    assert not any(operation.startswith("ecr-public") for operation in server.calls)
+
+
 # where rows wait
 
 
