@@ -18,7 +18,7 @@ IMAGES_OF_A_REPOSITORY = 1_000
 REPOSITORIES_OF_A_SCANNING_CALL = 25
 REPOSITORIES_OF_A_TAGGING_CALL = 100
 
-# 100 repositories of 1,000 images took 523 to 548 MB and 400 took 570 to 676 in three runs each, 810 and 847 where all
+# 100 repositories of 1,000 images took 477 to 510 MB and 400 took 572 to 595 in three runs each, 780 and 852 where all
 # rows were kept in memory: 1.3 times and 60 MB more lie between. With fewer than 100 DuckDB does not yet take what it
 # then stays at. Eight calls under way, because with 32 runs differ more.
 MANY, FEW = 400, 100
