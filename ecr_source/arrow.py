@@ -39,7 +39,7 @@ from ecr_source.scopes import Scope
 _ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}
 _OF_RESOURCE = {"resource": r"^repository/(?P<part>.*?)(?:/sha[0-9]+:.*)?$", "digest": r"/(?P<part>sha[0-9]+:.*)$"}
 _BEFORE_THE_LAST_SLASH = r"(?s)^(?P<namespace>.+)/[^/]*$"
-_FLOAT_OF_NAME = {"string": pa.string(), "float64": pa.float64()}
+_TYPE_OF_NAME = {"string": pa.string(), "float64": pa.float64()}
 
 
 @dataclass(frozen=True)
@@ -317,7 +317,7 @@ def _looked_up(source: Lookup, lists: pa.ListArray) -> pa.Array:
     ).filter(ranks.is_valid())
     found = found.sort_by([("parent", "ascending"), ("rank", "ascending"), ("value", "ascending")])
     values = found["value"].combine_chunks().take(pc.index_in(_range(len(lists)), found["parent"].combine_chunks()))
-    type_ = _FLOAT_OF_NAME[source.type]
+    type_ = _TYPE_OF_NAME[source.type]
     if pa.types.is_string(values.type) and type_ == pa.float64():
         values = pc.if_else(pc.match_substring_regex(values, r"^[0-9]+(\.[0-9]+)?$"), values, None)
     return values.cast(type_)

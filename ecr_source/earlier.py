@@ -17,7 +17,9 @@ from ecr_source.modes import History, IncrementalAppend, Mode
 from ecr_source.scopes import Scope
 
 _ROWS_AT_A_TIME = 50_000
-_MISSING = (DatabaseUndefinedRelation, DatabaseTerminalException, SqlClientNotAvailable)
+_NO_TABLE = (DatabaseUndefinedRelation, SqlClientNotAvailable)
+# A column that is missing, of a table that an older version loaded, is a terminal error.
+_NOT_AS_NOW = (*_NO_TABLE, DatabaseTerminalException)
 
 
 class Loaded:
@@ -35,7 +37,7 @@ class Loaded:
             for table in tables:
                 self._read(table, scope, "1 = 0")
             rows = self._read(record, scope, self._current)
-        except _MISSING:
+        except _NOT_AS_NOW:
             return None
         # The last one wins: where rows are appended, an image has one for each time it was asked.
         key = list(record.key)
@@ -43,10 +45,14 @@ class Loaded:
         return rows if newest.num_rows == rows.num_rows else _newest(rows, newest, key)
 
     def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """The rows of `table`, to be kept; none where rows are only ever added, or where there is no such table."""
+        """The rows of `table`, to be kept; none where rows are only ever added, or where there is no such table.
+
+        Raises:
+            DatabaseTerminalException: the table cannot be read; to take it for empty would delete what is in it.
+        """
         if isinstance(self._mode, IncrementalAppend):
             return
-        with suppress(*_MISSING):
+        with suppress(*_NO_TABLE):
             yield from self._read(table, scope, self._current).to_batches(_ROWS_AT_A_TIME)
 
     @property

@@ -746,7 +746,7 @@ def _of_repository(registry: Store, name: str, children: dict[str, Any], code: s
 
 
 def _image(registry: Store, name: str, image_id: Item) -> Item:
-    return _found(  # type: ignore[no-any-return]
+    return _found(  # type: ignore[no-any-return]  # items are dictionaries of anything
         registry.image(name, image_id),
         "ImageNotFoundException",
         f"The image with imageId {image_id} does not exist within the repository with name '{name}'"

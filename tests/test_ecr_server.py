@@ -70,7 +70,7 @@ def boto(server: EcrServer) -> Boto:
 
     def client(service: str = "ecr", region: str = "eu-west-1") -> Any:
         config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-        return boto3.client(service, region_name=region, endpoint_url=server.url, config=config)  # type: ignore[call-overload]
+        return boto3.client(service, region_name=region, endpoint_url=server.url, config=config)  # type: ignore[call-overload]  # the stubs know literals
 
     return client
 

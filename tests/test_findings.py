@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ecr_source import ecr_source
 from ecr_source.errors import ConfigurationError
@@ -182,6 +185,19 @@ def test_an_image_that_cannot_be_asked_keeps_its_findings(
     load(tables=["findings"])
     assert asked(scanned) == 1
     assert query(OUTCOMES) == [("complete", 6)]
+
+
+def test_findings_that_cannot_be_read_back_are_not_taken_for_none(
+    scanned: EcrServer, load: Load, query: Query, database: Path
+) -> None:
+    load(tables=["findings"])
+    with duckdb.connect(database) as connection:
+        connection.execute("ALTER TABLE aws_ecr.image_scan_findings DROP COLUMN title")
+    scanned.fail(DENIED, operation="DescribeImageScanFindings", image="sha256:api0")
+    before = query(FINDINGS)
+    with pytest.raises(PipelineStepFailed, match="title"):
+        load(tables=["findings"])
+    assert query(FINDINGS) == before
 
 
 def test_what_came_of_a_scan_is_told(server: EcrServer, load: Load, query: Query) -> None:
