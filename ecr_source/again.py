@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ IMAGE = ("repository_name", "image_digest")
 LEFT_OUT = "left_out"
 DENIED = "denied"
 CALL_FAILED = "call_failed"
+NOT_ASKED = "not_asked"
 """Outcomes that are no answer."""
 
 
@@ -48,6 +49,12 @@ class Earlier(Protocol):
     def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
         """The rows of `table` as they are, with its Arrow schema, to be kept where images are not asked again."""
 
+    def resumes_at(self, table: Table, scope: Scope) -> str:
+        """The repository at which the budget of the last run ended for `table`; empty if it did not."""
+
+    def last_read(self) -> Mapping[tuple[str, Scope], datetime]:
+        """When each table, by its name, was read last in each scope, completely or in part."""
+
 
 class Nothing:
     """There were no earlier runs."""
@@ -60,14 +67,27 @@ class Nothing:
         """None."""
         return iter(())
 
+    def resumes_at(self, table: Table, scope: Scope) -> str:
+        """None."""
+        return ""
+
+    def last_read(self) -> Mapping[tuple[str, Scope], datetime]:
+        """None."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Choice:
-    """The images to ask about, those that a bound leaves out, and the names of those whose rows are kept."""
+    """The images to ask about, those that a bound leaves out, and the names of those whose rows are kept.
+
+    Those to ask come in the order of need: never asked before, then the longest ago; `asked_before` are the names of
+    the latter.
+    """
 
     ask: pa.Table
     left_out: pa.Table
     keep: pa.Array
+    asked_before: pa.Array
 
 
 def choose(
@@ -84,17 +104,24 @@ def choose(
     known = _known(images, names, earlier, again, bounds, now)
     if inside is None:
         inside = pa.repeat(pa.scalar(True), len(names))
-    return Choice(
-        ask=images.filter(pc.and_(inside, pc.invert(known))),
-        left_out=images.filter(pc.invert(inside)),
-        keep=names.filter(pc.and_(inside, known)),
-    )
+    wanted = pc.and_(inside, pc.invert(known))
+    ask, asked_before = _in_order_of_need(images.filter(wanted), names.filter(wanted), earlier)
+    return Choice(ask, images.filter(pc.invert(inside)), names.filter(pc.and_(inside, known)), asked_before)
 
 
 def image_names(rows: pa.Table | pa.RecordBatch) -> pa.Array:
     """The name of the image of each row, one text: `team/api@sha256:…`."""
     names = pc.binary_join_element_wise(*(rows.column(name) for name in IMAGE), "@")
     return names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+
+
+def _in_order_of_need(images: pa.Table, names: pa.Array, earlier: pa.Table | None) -> tuple[pa.Table, pa.Array]:
+    if earlier is None or not len(names):
+        return images, names.slice(0, 0)
+    position = pc.index_in(names, image_names(earlier))
+    never = pa.scalar(datetime.fromtimestamp(0, UTC), TIMESTAMP)
+    asked_at = pc.fill_null(earlier["extracted_at"].combine_chunks().take(position), never)
+    return images.take(pc.sort_indices(asked_at)), names.filter(position.is_valid())
 
 
 def _within_bounds(
@@ -159,7 +186,7 @@ def _known(
 def _stands(earlier: pa.Table, again: AskAgain, bounds: Bounds, now: datetime) -> pa.Array:
     stands = pa.repeat(pa.scalar(True), earlier.num_rows)
     if "fetch_outcome" in earlier.column_names:
-        stands = pc.invert(pc.is_in(earlier["fetch_outcome"], pa.array([LEFT_OUT, DENIED, CALL_FAILED])))
+        stands = pc.invert(pc.is_in(earlier["fetch_outcome"], pa.array([LEFT_OUT, DENIED, CALL_FAILED, NOT_ASKED])))
     if again.expires:
         oldest = pa.scalar(now - bounds.max_age, TIMESTAMP)
         stands = pc.and_(stands, pc.greater_equal(earlier["extracted_at"], oldest))

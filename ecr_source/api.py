@@ -12,14 +12,16 @@ import orjson
 import pyarrow as pa
 from botocore import xform_name
 from botocore.client import BaseClient
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.model import OperationModel
 
+from ecr_source.budget import Budget
 from ecr_source.catalog.model import is_paginated, takes
 from ecr_source.catalog.table import Operation
 from ecr_source.decode import decode, on_arrow_threads, parse
 from ecr_source.errors import (
     Absent,
+    BudgetSpent,
     CallFailed,
     Denied,
     Disabled,
@@ -27,10 +29,11 @@ from ecr_source.errors import (
     LoopingToken,
     MalformedResponse,
     NotWhole,
+    ScopeLost,
     TokenRejected,
 )
 from ecr_source.rate import Rate
-from ecr_source.scopes import Connection, Scope
+from ecr_source.scopes import ASSUME_ROLE, Connection, Scope
 
 _BODY = "body"
 
@@ -43,6 +46,10 @@ _THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "
 _INVALID = {"InvalidParameterException", "ValidationException"}
 # Connecting has shown that the credentials are good, so a region that does not know them is not enabled.
 _DISABLED = {"UnrecognizedClientException", "InvalidClientTokenId"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+
+# So many calls in a row, each repeated seven times, get no answer from an endpoint that is dead, not slow.
+_UNANSWERED = 5
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,11 @@ class Api:
     """
 
     connection: Connection
+    budget: Budget = field(default_factory=Budget)
     usage: dict[str, Usage] = field(default_factory=dict)
     notes: dict[Operation, str] = field(default_factory=dict)
+    _lost: ScopeLost | None = None
+    _unanswered: int = 0
     _rates: dict[str, Rate] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -106,6 +116,13 @@ class Api:
     @property
     def scope(self) -> Scope:
         return self.connection.scope
+
+    @property
+    def ended(self) -> BudgetSpent | ScopeLost | None:
+        """Why nothing can be asked any more; None while it can."""
+        if self._lost is not None:
+            return self._lost
+        return BudgetSpent("the budget of the run is spent") if self.budget.is_spent else None
 
     def usage_of(self, operation: Operation) -> Usage:
         """What the calls of `operation` have cost so far."""
@@ -124,9 +141,13 @@ class Api:
         """The response to one call.
 
         Raises:
-            CallFailed: and its subclasses Absent, Denied, Disabled, Gone, after all retries.
+            CallFailed: and its subclasses Absent, Denied, Disabled, Gone, after all retries; ScopeLost, for all calls
+                that come after it too.
+            BudgetSpent: no more calls are allowed.
             MalformedResponse: the response does not have the shape of the service model.
         """
+        if self._lost is not None:
+            raise self._lost
         client: BaseClient = self.connection.clients[operation.service]
         try:
             answer = getattr(client, xform_name(operation.name))(**parameters)
@@ -254,8 +275,10 @@ class Api:
     def _sorted(self, error: ClientError | BotoCoreError, operation: Operation, asked: Mapping[str, Any]) -> CallFailed:
         resource = _resource(operation, asked)
         where = f"cannot call {operation}{f' of {resource}' if resource else ''} in {self.scope}"
-        code = type(error).__name__
+        if lost := self._loss(error, str(operation)):
+            return lost
         if not isinstance(error, ClientError):
+            code = type(error).__name__
             return CallFailed(f"{where}: {error}", operation=str(operation), error_code=code, resource=resource)
         code = error.response["Error"].get("Code", "")
         message = error.response["Error"].get("Message", "")
@@ -272,11 +295,32 @@ class Api:
             kind, text = Gone, f"{where}: {message}"
         return kind(text, operation=str(operation), error_code=code, resource=resource)
 
+    def _loss(self, error: ClientError | BotoCoreError, operation: str) -> ScopeLost | None:
+        """The loss of the whole scope, if `error` means that; from then on no call is made."""
+        code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+        if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
+            operation, text = ASSUME_ROLE, f"cannot assume the role of {self.scope} anew: {error}"
+        elif code in _EXPIRED:
+            text = f"the credentials of {self.scope} have expired ({code}): get new ones and run again"
+        elif isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED:
+            text = f"the endpoint of {self.scope} does not answer any more ({error}): run again later"
+        else:
+            return None
+        with self._lock:
+            self._lost = self._lost or ScopeLost(text, operation=operation, error_code=code)
+            return self._lost
+
+    def _count_unanswered(self) -> int:
+        with self._lock:
+            self._unanswered += 1
+            return self._unanswered
+
     def _rate(self, operation_name: str) -> Rate:
         with self._lock:
             return self._rates.setdefault(operation_name, Rate())
 
     def _before_request(self, operation_name: str, request: Any, **_: object) -> None:
+        self.budget.take()
         request.context["ecr_source_sent"] = self._rate(operation_name).take()
         with self._lock:
             usage = self.usage.setdefault(operation_name, Usage())
@@ -289,6 +333,7 @@ class Api:
         rate = self._rate(operation_name)
         if parsed_response is None:
             return
+        self._unanswered = 0
         throttled = parsed_response.get("Error", {}).get("Code") in _THROTTLED
         if not throttled and parsed_response["ResponseMetadata"]["HTTPStatusCode"] != 429:
             rate.granted()

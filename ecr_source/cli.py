@@ -1,4 +1,4 @@
-"""What people type: `ecr-source run`, `ecr-source plan`, `ecr-source tables`, `ecr-source demo`."""
+"""What people type: `ecr-source run`, `plan`, `check`, `tables`, `demo`."""
 
 from __future__ import annotations
 
@@ -42,10 +42,35 @@ def _root(
     pass
 
 
-Region = Annotated[list[str] | None, typer.Option(help="A region to read; repeatable. Default: the AWS session's.")]
+Region = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A region to read; repeatable. all: those that are enabled for the account. Default: the AWS session's."
+    ),
+]
+ExcludeRegion = Annotated[list[str] | None, typer.Option(help="A region not to read; repeatable.")]
 Profile = Annotated[str | None, typer.Option(help="An AWS profile. Default: boto3's credential chain.")]
 EndpointUrl = Annotated[str | None, typer.Option(help="The endpoint of all services, instead of AWS's own.")]
 RegistryId = Annotated[str | None, typer.Option(help="Another account's registry, by its account id.")]
+RoleArn = Annotated[
+    list[str] | None,
+    typer.Option(help="A role to assume, in the account that is read; repeatable. {account} stands for each account."),
+]
+Account = Annotated[list[str] | None, typer.Option(help="An account that {account} stands for; repeatable.")]
+ExcludeAccount = Annotated[
+    list[str] | None, typer.Option(help="An account of the organization not to read; repeatable.")
+]
+Organization = Annotated[
+    bool | None, typer.Option("--organization", help="{account} stands for all active accounts of the organization.")
+]
+OrganizationalUnit = Annotated[
+    list[str] | None, typer.Option(help="Only accounts in this unit and below it, by its id; repeatable.")
+]
+ExcludeOrganizationalUnit = Annotated[
+    list[str] | None, typer.Option(help="No accounts in this unit nor below it; repeatable.")
+]
+ExternalId = Annotated[str | None, typer.Option(help="Handed to AssumeRole; better in SOURCES__ECR__EXTERNAL_ID.")]
+RoleSessionName = Annotated[str | None, typer.Option(help="Shown by CloudTrail.", show_default="ecr-source")]
 Destination = Annotated[str | None, typer.Option(help="Any dlt destination.", show_default="duckdb")]
 Database = Annotated[Path | None, typer.Option(help="The DuckDB file.", show_default="ecr.duckdb")]
 Dataset = Annotated[str | None, typer.Option(help="The schema of the tables.", show_default="aws_ecr")]
@@ -59,14 +84,36 @@ TableOption = Annotated[
 Repository = Annotated[
     list[str] | None, typer.Option(help="Load only this repository; repeatable. Others stay as they are.")
 ]
+FindingsFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="ecr: ask each image. inspector2: where scanning is ENHANCED, ask Inspector for all.", show_default="ecr"
+    ),
+]
+MovesLastRecordedPullTime = Annotated[
+    bool | None,
+    typer.Option(
+        "--moves-last-recorded-pull-time",
+        help="Allow the group manifests, whose reading counts as a pull of every image.",
+    ),
+]
 MaxInFlight = Annotated[
-    int | None, typer.Option(help="The most calls that a scope has under way.", show_default="32", min=1)
+    int | None, typer.Option(help="The most calls under way, in all scopes together.", show_default="32", min=1)
 ]
 
 
 @app.command("run")
 def run_command(
     region: Region = None,
+    exclude_region: ExcludeRegion = None,
+    role_arn: RoleArn = None,
+    account: Account = None,
+    exclude_account: ExcludeAccount = None,
+    organization: Organization = None,
+    organizational_unit: OrganizationalUnit = None,
+    exclude_organizational_unit: ExcludeOrganizationalUnit = None,
+    external_id: ExternalId = None,
+    role_session_name: RoleSessionName = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     registry_id: RegistryId = None,
@@ -80,13 +127,7 @@ def run_command(
         str | None, typer.Option(help="Incremental: load what was created from here on (ISO 8601).")
     ] = None,
     end_value: Annotated[str | None, typer.Option(help="Incremental: load what was created before.")] = None,
-    findings_from: Annotated[
-        str | None,
-        typer.Option(
-            help="ecr: ask each image. inspector2: where scanning is ENHANCED, ask Inspector for all.",
-            show_default="ecr",
-        ),
-    ] = None,
+    findings_from: FindingsFrom = None,
     findings_latest: Annotated[
         int | None, typer.Option(help="Ask for the findings of the newest N images of each repository only.", min=0)
     ] = None,
@@ -99,14 +140,14 @@ def run_command(
     findings_max_age: Annotated[
         float | None, typer.Option(help="Ask an image again after DAYS.", show_default="7", min=0)
     ] = None,
-    moves_last_recorded_pull_time: Annotated[
-        bool | None,
-        typer.Option(
-            "--moves-last-recorded-pull-time",
-            help="Allow the group manifests, whose reading counts as a pull of every image.",
-        ),
-    ] = None,
+    moves_last_recorded_pull_time: MovesLastRecordedPullTime = None,
     max_in_flight: MaxInFlight = None,
+    max_calls: Annotated[
+        int | None, typer.Option(help="Make at most N calls; the next run begins with what they did not reach.", min=0)
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Start no call later than after SECONDS of reading; the same holds.", min=0)
+    ] = None,
     spool_folder: Annotated[
         Path | None,
         typer.Option(help="Where rows wait until their listing is complete.", show_default="dlt's working folder"),
@@ -120,13 +161,23 @@ def run_command(
     Every option can also stand in .dlt/config.toml or the environment: sources.ecr.regions, SOURCES__ECR__REGIONS.
 
     Exit codes: 0 all scopes are complete; 1 something could not be read, the rest is loaded; 2 wrong usage or
-    configuration, nothing was read; 3 nothing could be loaded; 130 stopped by Ctrl-C.
+    configuration, nothing was read; 3 nothing could be loaded; 4 the budget was spent, what it did not reach waits for
+    the next run; 130 stopped by Ctrl-C.
     """
     from ecr_source.report.plan import plan_and_report
     from ecr_source.report.run import run_and_report
 
     settings = _settings(
         regions=region,
+        exclude_regions=exclude_region,
+        role_arns=role_arn,
+        accounts=account,
+        exclude_accounts=exclude_account,
+        organization=organization,
+        organizational_units=organizational_unit,
+        exclude_organizational_units=exclude_organizational_unit,
+        external_id=external_id,
+        role_session_name=role_session_name,
         profile=profile,
         endpoint_url=endpoint_url,
         registry_id=registry_id,
@@ -145,6 +196,8 @@ def run_command(
         findings_max_age=findings_max_age,
         moves_last_recorded_pull_time=moves_last_recorded_pull_time,
         max_in_flight=max_in_flight,
+        max_calls=max_calls,
+        max_seconds=max_seconds,
         spool_folder=str(spool_folder) if spool_folder else None,
     )
     raise typer.Exit(plan_and_report(settings) if dry_run else run_and_report(settings))
@@ -153,6 +206,15 @@ def run_command(
 @app.command("plan")
 def plan_command(
     region: Region = None,
+    exclude_region: ExcludeRegion = None,
+    role_arn: RoleArn = None,
+    account: Account = None,
+    exclude_account: ExcludeAccount = None,
+    organization: Organization = None,
+    organizational_unit: OrganizationalUnit = None,
+    exclude_organizational_unit: ExcludeOrganizationalUnit = None,
+    external_id: ExternalId = None,
+    role_session_name: RoleSessionName = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     registry_id: RegistryId = None,
@@ -172,6 +234,15 @@ def plan_command(
 
     settings = _settings(
         regions=region,
+        exclude_regions=exclude_region,
+        role_arns=role_arn,
+        accounts=account,
+        exclude_accounts=exclude_account,
+        organization=organization,
+        organizational_units=organizational_unit,
+        exclude_organizational_units=exclude_organizational_unit,
+        external_id=external_id,
+        role_session_name=role_session_name,
         profile=profile,
         endpoint_url=endpoint_url,
         registry_id=registry_id,
@@ -183,6 +254,55 @@ def plan_command(
         max_in_flight=max_in_flight,
     )
     raise typer.Exit(plan_and_report(settings))
+
+
+@app.command("check")
+def check_command(
+    region: Region = None,
+    exclude_region: ExcludeRegion = None,
+    role_arn: RoleArn = None,
+    account: Account = None,
+    exclude_account: ExcludeAccount = None,
+    organization: Organization = None,
+    organizational_unit: OrganizationalUnit = None,
+    exclude_organizational_unit: ExcludeOrganizationalUnit = None,
+    external_id: ExternalId = None,
+    role_session_name: RoleSessionName = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    registry_id: RegistryId = None,
+    table: TableOption = None,
+    findings_from: FindingsFrom = None,
+    moves_last_recorded_pull_time: MovesLastRecordedPullTime = None,
+) -> None:
+    """Say who asks in every account, which regions answer, and which tables may be read; nothing is loaded.
+
+    It reads one page of each operation, of the first repository and the first image of each scope. What is denied is
+    shown with the statement that allows it.
+
+    Exit codes: 0 all may be read; 1 something may not; 2 wrong usage or configuration; 3 nothing may be read.
+    """
+    from ecr_source.report.check import check_and_report
+
+    settings = _settings(
+        regions=region,
+        exclude_regions=exclude_region,
+        role_arns=role_arn,
+        accounts=account,
+        exclude_accounts=exclude_account,
+        organization=organization,
+        organizational_units=organizational_unit,
+        exclude_organizational_units=exclude_organizational_unit,
+        external_id=external_id,
+        role_session_name=role_session_name,
+        profile=profile,
+        endpoint_url=endpoint_url,
+        registry_id=registry_id,
+        tables=table,
+        findings_from=findings_from,
+        moves_last_recorded_pull_time=moves_last_recorded_pull_time,
+    )
+    raise typer.Exit(check_and_report(settings))
 
 
 def _settings(**given: object) -> RunSettings:

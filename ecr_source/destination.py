@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +18,8 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from ecr_source.errors import DestinationUnusable, masked
 from ecr_source.modes import Mode
 
-_DUCKDB = "duckdb"
+DUCKDB = "duckdb"
+_POSTGRES = "postgres"
 # The tables have no order to keep; what does not fit goes to disk. Loading 1,000,000 images takes half the memory, in
 # the same time.
 _DUCKDB_SETTINGS = {"preserve_insertion_order": "false", "memory_limit": "160MB", "threads": "2"}
@@ -28,7 +31,7 @@ def make_destination(name: str, database: Path) -> AnyDestination:
     Raises:
         DestinationUnusable: dlt has no such destination.
     """
-    if name == _DUCKDB:
+    if name == DUCKDB:
         credentials = DuckDbCredentials(str(database), global_config=_DUCKDB_SETTINGS)
         return cast("AnyDestination", dlt.destinations.duckdb(credentials))
     try:
@@ -39,6 +42,22 @@ def make_destination(name: str, database: Path) -> AnyDestination:
         ) from error
 
 
+@contextmanager
+def loading_alone(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """While it lasts no other run loads into the dataset of `pipeline`, wherever it runs.
+
+    dlt merges by way of a second dataset, whose tables all runs share: two that load at once would mix their rows. It
+    holds on Postgres; a DuckDB file is one process's anyway.
+    """
+    if pipeline.destination.destination_name != _POSTGRES:
+        yield
+        return
+    with pipeline.sql_client() as client:
+        # Released by the end of the connection, also when the process is killed.
+        client.execute_sql("SELECT pg_advisory_lock(hashtext(%s))", f"ecr-source {pipeline.dataset_name}")
+        yield
+
+
 def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode) -> None:
     """Opens the destination of `pipeline`, so that what is wrong with it is said before anything is read.
 
@@ -47,7 +66,7 @@ def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode) -> Non
     Raises:
         DestinationUnusable: with what is wrong, and what to do.
     """
-    if pipeline.destination.destination_name == _DUCKDB:
+    if pipeline.destination.destination_name == DUCKDB:
         return _check_duckdb(database, pipeline.dataset_name)
     _check_strategy(pipeline.destination, mode)
     try:

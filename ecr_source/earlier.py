@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 
 import dlt
 import pyarrow as pa
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 
+from ecr_source.catalog import EXTRACTION_SCOPES
+from ecr_source.catalog.run import READ
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.modes import History, IncrementalAppend, Mode
@@ -20,6 +25,15 @@ _ROWS_AT_A_TIME = 50_000
 _NO_TABLE = (DatabaseUndefinedRelation, SqlClientNotAvailable)
 # A column that is missing, of a table that an older version loaded, is a terminal error.
 _NOT_AS_NOW = (*_NO_TABLE, DatabaseTerminalException)
+
+
+@dataclass(frozen=True)
+class _LastRead:
+    started_at: datetime
+    resumes_at: str | None
+
+
+_NEVER = _LastRead(datetime.fromtimestamp(0, UTC), None)
 
 
 class Loaded:
@@ -54,6 +68,28 @@ class Loaded:
             return
         with suppress(*_NO_TABLE):
             yield from self._read(table, scope, self._current).to_batches(_ROWS_AT_A_TIME)
+
+    def resumes_at(self, table: Table, scope: Scope) -> str:
+        """The repository at which the budget of the last run ended for `table`; empty if it did not."""
+        return self._last_reads.get((table.name, scope), _NEVER).resumes_at or ""
+
+    def last_read(self) -> Mapping[tuple[str, Scope], datetime]:
+        """When each table, by its name, was read last in each scope, completely or in part."""
+        return {key: last.started_at for key, last in self._last_reads.items()}
+
+    @cached_property
+    def _last_reads(self) -> dict[tuple[str, Scope], _LastRead]:
+        statuses = ", ".join(f"'{status}'" for status in sorted(READ))
+        columns = "table_name, registry_id, region, started_at, resumes_at"
+        newest = "row_number() OVER (PARTITION BY table_name, registry_id, region ORDER BY started_at DESC)"
+        try:
+            with self._lock, self._pipeline.sql_client() as client:
+                ledger = client.make_qualified_table_name(EXTRACTION_SCOPES.name)
+                reads = f"SELECT {columns}, {newest} AS position FROM {ledger} WHERE status IN ({statuses})"  # noqa: S608 (names of ours)
+                rows = client.execute_sql(f"SELECT {columns} FROM ({reads}) AS reads WHERE position = 1") or ()  # noqa: S608
+        except _NOT_AS_NOW:
+            return {}
+        return {(name, Scope(account, region)): _LastRead(*last) for name, account, region, *last in rows}
 
     @property
     def _current(self) -> str:

@@ -36,12 +36,20 @@ class CredentialsRejected(EcrSourceError):
     """AWS does not accept the credentials, so no scope can be read."""
 
 
+class OrganizationUnreadable(EcrSourceError):
+    """The organization does not tell its accounts, so nobody knows what to read."""
+
+
 class Interrupted(EcrSourceError):
     """The run was stopped while it read."""
 
 
 class IncompleteRun(EcrSourceError):
     """Some scope or table was not read completely; what was read is loaded."""
+
+
+class BudgetSpent(EcrSourceError):
+    """The run may ask for nothing more; what it did not reach waits for the next one."""
 
 
 class NotWhole(EcrSourceError):
@@ -82,6 +90,10 @@ class CallFailed(EcrSourceError):
         self.operation = operation
         self.error_code = error_code
         self.resource = resource
+
+
+class ScopeLost(CallFailed):
+    """No call of the scope can succeed any more: its credentials have expired, or its endpoint does not answer."""
 
 
 class Absent(CallFailed):

@@ -1,13 +1,13 @@
-"""What an operation could not read, and what is excepted for it: its repositories, or its images."""
+"""What an operation could not read, or leaves to the next run, and what is excepted for it: repositories, or images."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ecr_source.catalog.table import Operation
-from ecr_source.errors import CallFailed
+from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost
 
 
 @dataclass(frozen=True)
@@ -65,3 +65,21 @@ class Failures:
             if (repository or resource, code) not in self._seen:
                 self._seen.add((repository or resource, code))
                 self.errors.append(ReadError(str(self.operation), resource, code, str(error), status))
+
+
+@dataclass
+class Left:
+    """What was left to the next run: repositories, or images of them, and whether the budget is the reason."""
+
+    repositories: set[str] = field(default_factory=set)
+    images: list[str] = field(default_factory=list)
+    by_budget: bool = False
+
+    def add(self, repositories: set[str], images: Sequence[str], ended: BudgetSpent | ScopeLost) -> None:
+        """Adds these repositories, and images of them."""
+        self.repositories |= repositories
+        self.images += images
+        self.by_budget |= isinstance(ended, BudgetSpent)
+
+    def __str__(self) -> str:
+        return f"{len(self.images):,} images" if self.images else f"{len(self.repositories):,} repositories"

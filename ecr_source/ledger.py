@@ -9,9 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES, TABLES, group_of, operations_of
+from ecr_source.catalog.run import POSTPONED, READ, SKIPPED
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.errors import IncompleteRun
-from ecr_source.walk import READ, ScopeRead, TableRead, overall_status
+from ecr_source.scopes import ASSUME_ROLE
+from ecr_source.walk import ScopeRead, TableRead, overall_status
 
 
 def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
@@ -22,6 +24,7 @@ def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
             "table_name": table.table.name,
             "registry_id": read.scope.registry_id,
             "region": read.scope.region,
+            "region_from": read.region_from,
             "mode": mode,
             "status": table.status,
             "rows": table.rows,
@@ -29,6 +32,7 @@ def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
             "throttled": table.usage.throttled,
             "retried": table.usage.retried,
             "excepted_repositories": table.excepted_repositories,
+            "resumes_at": table.resumes_at or None,
             "note": table.note or None,
             "started_at": table.started_at,
             "finished_at": table.finished_at,
@@ -67,6 +71,7 @@ class TableOutcome:
     throttled: int
     seconds: float
     message: str
+    is_postponed: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class Outcome:
                 sum(table.throttled for table in tables),
                 max(table.seconds for table in tables),
                 "; ".join(dict.fromkeys(table.message for table in tables if table.message)),
+                any(table.is_postponed for table in tables),
             )
             for (scope, group), tables in grouped.items()
         ]
@@ -116,11 +122,18 @@ class Outcome:
     @property
     def nothing_read(self) -> bool:
         """Whether no table of any scope could be read."""
-        asked = [table for table in self.tables if table.status != "skipped"]
+        asked = [table for table in self.tables if table.status not in (SKIPPED, POSTPONED)]
         return bool(asked) and not any(table.status in READ for table in asked)
+
+    @property
+    def postponed(self) -> list[TableOutcome]:
+        """The tables that the budget did not reach, or not to their end."""
+        return [table for table in self.tables if table.is_postponed]
 
     def raise_on_incomplete(self) -> None:
         """Like dlt's `raise_on_failed_jobs`, for what could not be read.
+
+        What a budget postponed is no failure: see `postponed`.
 
         Raises:
             IncompleteRun: names every scope with the reason; all that could be read is loaded.
@@ -145,5 +158,6 @@ def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
         calls=table.usage.calls,
         throttled=table.usage.throttled,
         seconds=(table.finished_at - table.started_at).total_seconds(),
-        message="; ".join(error.message for error in read.errors if error.operation in operations),
+        message="; ".join(error.message for error in read.errors if error.operation in operations | {ASSUME_ROLE}),
+        is_postponed=table.is_postponed,
     )

@@ -13,6 +13,7 @@ from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ecr_source import catalog
+from ecr_source.access import Access
 from ecr_source.api import Api
 from ecr_source.catalog.image import IMAGES
 from ecr_source.catalog.public import DESCRIBE_REPOSITORIES as DESCRIBE_PUBLIC_REPOSITORIES
@@ -20,7 +21,7 @@ from ecr_source.catalog.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.errors import CallFailed
-from ecr_source.scopes import Access, Connection, connect
+from ecr_source.scopes import Found, Unreachable, find_scopes
 
 _LISTINGS = {REPOSITORIES: DESCRIBE_REPOSITORIES, PUBLIC_REPOSITORIES: DESCRIBE_PUBLIC_REPOSITORIES}
 
@@ -80,27 +81,28 @@ def plan(
     Of the calls it makes those that list repositories.
 
     Raises:
-        ConfigurationError: as `connect`.
-        CredentialsRejected: as `connect`.
+        ConfigurationError, CredentialsRejected, OrganizationUnreadable: as `find_scopes`.
     """
     services = {operation.service for operation in catalog.operations_of(tables, without)}
     costs = []
-    for connection in connect(access, services):
-        mine = [table for table in tables if table.operation.service in connection.clients]
-        costs += _plan_scope(connection, _operations_by_group(mine, without), names, known, access.max_in_flight)
+    for found in find_scopes(access, services):
+        mine = [table for table in tables if table.operation.service in found.services]
+        costs += _plan_scope(found, _operations_by_group(mine, without), names, known, access.max_in_flight)
     return costs
 
 
 def _plan_scope(
-    connection: Connection,
+    found: Found,
     groups: dict[str, list[Operation]],
     names: Sequence[str],
     known: Known,
     max_in_flight: int,
 ) -> list[Cost]:
-    scope = str(connection.scope)
+    scope = str(found.scope)
     started = time.monotonic()
-    api = Api(connection)
+    if isinstance(found, Unreachable):
+        return [Cost(scope, group, None, None, str(found.error), unreadable=True) for group in groups]
+    api = Api(found.connect())
     try:
         counts = {parent: len(names) or _count(api, parent) for parent in _listed(groups)}
     except CallFailed as error:

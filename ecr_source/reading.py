@@ -14,20 +14,32 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source.again import CALL_FAILED, DENIED, IMAGE, LEFT_OUT, Bounds, Earlier, choose, image_names
+from ecr_source.again import CALL_FAILED, DENIED, IMAGE, LEFT_OUT, NOT_ASKED, Bounds, Earlier, choose, image_names
 from ecr_source.answers import Answer, Answers, ParentRow
 from ecr_source.api import Api, Response
 from ecr_source.arrow import listed_keys
+from ecr_source.catalog.run import PARTIAL, POSTPONED, READ, SKIPPED
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import COMPLETE, EachRow, EachValue, Filling, OnlyWhere, Operation, Table
 from ecr_source.dispatch import Job
-from ecr_source.errors import Absent, CallFailed, Denied, Gone, LoopingToken, MalformedResponse, TokenRejected
-from ecr_source.failures import Failures, ReadError
+from ecr_source.errors import (
+    Absent,
+    BudgetSpent,
+    CallFailed,
+    Denied,
+    Gone,
+    LoopingToken,
+    MalformedResponse,
+    ScopeLost,
+    TokenRejected,
+)
+from ecr_source.failures import Failures, Left, ReadError
 from ecr_source.spool import TableFile
 
 _NOT_FOUND = {"REPOSITORY_NOT_FOUND", "RepositoryNotFoundException", "ImageNotFound"}
 
 _UNREADABLE = (CallFailed, LoopingToken, MalformedResponse, TokenRejected)
+_ENDED = (BudgetSpent, ScopeLost)
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,8 @@ class Reading:
     """The reading of `operation` in one scope, for the `tables` that it fills.
 
     `jobs` are the calls to make, in any order and at the same time; `finish`, afterwards, leaves the `status`, the
-    `files`, the repositories that are `excepted`, and the `errors`.
+    `files`, the repositories that are `excepted`, the `errors`, and, if the budget ended, where the next run
+    `resumes_at`.
     """
 
     api: Api
@@ -71,6 +84,8 @@ class Reading:
         self._lock = threading.Lock()
         self._answered = 0
         self._kept = pa.array([], pa.string())
+        self._asked_before = pa.array([], pa.string())
+        self._left = Left()
         self._parents: Parents | None = None
         self._stopped = threading.Event()
 
@@ -83,6 +98,17 @@ class Reading:
     def excepted(self) -> set[str]:
         """The repositories that keep the rows of earlier runs."""
         return self._failures.repositories
+
+    @property
+    def resumes_at(self) -> str:
+        """The repository with which the next run goes on, where the budget ended; else empty."""
+        start = self._starts_at()
+        return min(self._left.repositories, key=lambda name: (name < start, name), default="")
+
+    @property
+    def is_postponed(self) -> bool:
+        """Whether the budget ended before all was asked."""
+        return self.status == POSTPONED or self._left.by_budget
 
     def jobs(self, parents: Parents | None, stopped: threading.Event) -> Iterator[Job]:
         """The calls and listings to make. A job raises nothing that the service, or the network, is to blame for."""
@@ -114,11 +140,13 @@ class Reading:
         self._answers.flush()
         if self.status == COMPLETE:
             self.status = self._failures.status or self._status()
-        if self.status in (COMPLETE, "partial") or self._failures.images:
+        if self.status in READ or self._failures.images:
             self._keep_earlier_rows()
             self.files = self._answers.spool.complete(self.named, sorted(self.excepted))
         else:
             self._answers.spool.drop()
+        if self._left.by_budget:
+            self.note = f"the budget was spent: {self._left} wait for the next run"
         self.note = self.note or self.api.notes.get(self.operation, "")
         self.finished_at = datetime.now(UTC)
 
@@ -128,9 +156,11 @@ class Reading:
             above = self._parents.reading
             self.named, inherited = above.named, above.status
             self.excepted.update(above.excepted)
-        if not (self.excepted or self._failures.images) or inherited != COMPLETE:
+        if not (self.excepted or self._failures.images or self._left.images) or inherited != COMPLETE:
             return inherited
-        return "partial" if self._answered or not self.errors else self.errors[0].status
+        if self._answered or not (self.errors or self._left.by_budget):
+            return PARTIAL
+        return self.errors[0].status if self.errors else POSTPONED
 
     # what to ask
 
@@ -144,18 +174,41 @@ class Reading:
                 return bool(value == where.value)
         except _UNREADABLE as error:
             self._failures.note(error)
+        except BudgetSpent:
+            self.status = POSTPONED
         return False
 
     def _jobs_for_rows(self, parents: Parents, file: TableFile) -> Iterator[Job]:
         assert isinstance(self.operation.each, EachRow)
-        rows = self._chosen(parents, file) if self.operation.again else _rows(file, self._answers.columns)
+        rows = self._chosen(parents, file) if self.operation.again else self._rows(file)
         scalars = {name: column for name, column in self.operation.each.asked.items() if "[]" not in name}
         lists = {name: column for name, column in self.operation.each.asked.items() if "[]" in name}
         for _, alike in groupby(rows, key=lambda row: [row[column] for column in scalars.values()]):
             while batch := list(islice(alike, self.operation.each.at_a_time)):
                 parameters: dict[str, Any] = {name: batch[0][column] for name, column in scalars.items()}
                 parameters |= {name: [row[column] for row in batch] for name, column in lists.items()}
-                yield _Ask(self, batch, parameters)
+                if ended := self.api.ended:
+                    self._leave(batch, ended, datetime.now(UTC))
+                else:
+                    yield _Ask(self, batch, parameters)
+
+    def _rows(self, file: TableFile) -> Iterator[ParentRow]:
+        """The rows of the parent table; where a budget can end, in the order of the names, from where it ended last."""
+        columns = self._answers.columns
+        if not self.api.budget.is_limited or "repository_name" not in columns:
+            for batch in file.batches(10_000, columns):
+                yield from batch.to_pylist()
+            return
+        rows = _table(file, columns).sort_by("repository_name")
+        later = pc.greater_equal(rows["repository_name"], self._starts_at())
+        for part in (rows.filter(later), rows.filter(pc.invert(later))):
+            for batch in part.to_batches(10_000):
+                yield from batch.to_pylist()
+
+    def _starts_at(self) -> str:
+        if self._parents is None or not self.tables:
+            return ""
+        return self._parents.earlier.resumes_at(self.tables[0], self.api.scope)
 
     def _chosen(self, parents: Parents, file: TableFile) -> Iterator[ParentRow]:
         again = self.operation.again
@@ -166,9 +219,11 @@ class Reading:
         earlier = parents.earlier.asked(record, self.tables, self.api.scope) if record else None
         choice = choose(images, tagged, earlier, again, parents.bounds, self.started_at)
         self._kept = choice.keep
+        self._asked_before = choice.asked_before
         self._answered += len(choice.keep)
-        for row in choice.left_out.to_pylist():
-            self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
+        for batch in choice.left_out.to_batches(10_000):
+            for row in batch.to_pylist():
+                self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
         for batch in choice.ask.to_batches(10_000):
             yield from batch.to_pylist()
 
@@ -183,6 +238,8 @@ class Reading:
                 self._spool_pages(self.api.pages(self.operation))
         except Absent:
             self._answered += 1
+        except BudgetSpent:
+            self.status = POSTPONED
         except _UNREADABLE as error:
             self._fail(error)
 
@@ -191,10 +248,12 @@ class Reading:
         self.named = []
         try:
             self._spool_pages(self._found(self.names))
+        except BudgetSpent:
+            self.status = POSTPONED
         except _UNREADABLE as error:
             self._fail(error)
         else:
-            self.status = "partial" if self.named else "failed"
+            self.status = PARTIAL if self.named else "failed"
 
     def _found(self, names: Sequence[str]) -> Iterator[Response]:
         for answer in self.api.named(self.operation, names):
@@ -228,6 +287,8 @@ class Reading:
         except (Denied, Gone) as error:
             if not self._asked_by_halves(rows, parameters) and isinstance(error, Denied):
                 self._except(rows, error, asked_at)
+        except _ENDED as ended:
+            self._leave(rows, ended, asked_at)
         except _UNREADABLE as error:
             self._except(rows, error, asked_at)
         else:
@@ -258,7 +319,7 @@ class Reading:
     # what failed
 
     def _skip(self, reason: str) -> None:
-        self.status, self.note = "skipped", reason
+        self.status, self.note = SKIPPED, reason
 
     def _fail(self, error: Exception) -> None:
         self._failures.fail(error)
@@ -282,6 +343,25 @@ class Reading:
                 self._failures.except_image(row["repository_name"], row["image_digest"], error)
                 self._answers.add(Answer.without_response(row, outcome, asked_at))
 
+    def _leave(self, rows: Sequence[ParentRow], ended: BudgetSpent | ScopeLost, asked_at: datetime) -> None:
+        """Leaves to the next run what cannot be asked any more; what is known of it from earlier runs is kept."""
+        if isinstance(ended, ScopeLost):
+            self._failures.note(ended)
+        names = {row["repository_name"] for row in rows if "repository_name" in row}
+        if not names:
+            self.status = POSTPONED if isinstance(ended, BudgetSpent) else ended.status
+            return
+        images = [f"{row['repository_name']}@{row['image_digest']}" for row in rows] if self.operation.again else []
+        with self._lock:
+            self._left.add(names, images, ended)
+        if not self.operation.again:
+            self._failures.repositories.update(names)
+            return
+        before = pc.is_in(pa.array(images, pa.string()), self._asked_before).to_pylist()
+        for row, known in zip(rows, before, strict=True):
+            if not known:
+                self._answers.add(Answer.without_response(row, NOT_ASKED, asked_at))
+
     def _except_failures(self, responses: Sequence[Response], asked: ParentRow) -> None:
         """Excepts what a response says that it could not answer for."""
         if self.operation.failures is None:
@@ -303,9 +383,10 @@ class Reading:
     def _keep_earlier_rows(self) -> None:
         if self.operation.again is None or self._parents is None:
             return
-        failed = pa.concat_arrays([self._kept, pa.array(sorted(self._failures.images), pa.string())])
+        unasked = pa.concat_arrays([self._kept, pa.array(self._left.images, pa.string())])
+        failed = pa.concat_arrays([unasked, pa.array(sorted(self._failures.images), pa.string())])
         for table, filling in dict(self._answers.fillings).items():
-            kept = self._kept if filling.whatever_comes else failed
+            kept = unasked if filling.whatever_comes else failed
             for batch in self._parents.earlier.rows(table, self.api.scope) if len(kept) else ():
                 names = image_names(batch.rename_columns(_with_image_digest(batch, filling)))
                 self._answers.spool.add({table: pa.Table.from_batches([batch]).filter(pc.is_in(names, kept))})
@@ -327,11 +408,6 @@ def _with_image_digest(batch: pa.RecordBatch, filling: Filling) -> list[str]:
     """The column names of `batch`, that of the image that was asked for being `image_digest`."""
     column = filling.column_of("image_digest")
     return ["image_digest" if name == column else name for name in batch.schema.names]
-
-
-def _rows(file: TableFile, columns: Sequence[str]) -> Iterator[ParentRow]:
-    for batch in file.batches(10_000, columns):
-        yield from batch.to_pylist()
 
 
 def _table(file: TableFile, columns: Sequence[str]) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,25 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.specs import BaseConfiguration, configspec
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
+from dlt.common.typing import TSecretStrValue
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ecr_source import catalog
-from ecr_source.destination import check_destination, make_destination
+from ecr_source.access import Access, check_access
+from ecr_source.check import ScopeCheck, check
+from ecr_source.destination import DUCKDB, check_destination, loading_alone, make_destination
 from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError, masked
 from ecr_source.ledger import Outcome
-from ecr_source.modes import parse_mode
+from ecr_source.modes import IncrementalAppend, parse_mode
 from ecr_source.plan import Cost, Known, plan
-from ecr_source.scopes import Access, check_access, check_credentials
-from ecr_source.source import ecr_source, read_outcome, spool_folder_of
+from ecr_source.scopes import check_credentials
+from ecr_source.source import check_side_effects, ecr_source, read_outcome, spool_folder_of
+from ecr_source.views import create_views
+from ecr_source.working_folder import WorkingFolder, working_folder
 
 PIPELINE_NAME = "ecr"
 
-_DATABASE = "ecr_database"
+_PLACE = "ecr_place"
 
 _OF_THE_DESTINATION = {"destination", "database", "dataset"}
 """The settings that are no arguments of `ecr_source`."""
@@ -42,9 +48,18 @@ class RunSettings(BaseConfiguration):
     """What a run is told. Each field comes from an argument, else from dlt's configuration: `sources.ecr.<field>`."""
 
     regions: list[str] | None = None
+    exclude_regions: list[str] | None = None
     profile: str | None = None
     endpoint_url: str | None = None
     registry_id: str | None = None
+    role_arns: list[str] | None = None
+    accounts: list[str] | None = None
+    exclude_accounts: list[str] | None = None
+    organization: bool = False
+    organizational_units: list[str] | None = None
+    exclude_organizational_units: list[str] | None = None
+    external_id: TSecretStrValue | None = None
+    role_session_name: str = "ecr-source"
     repositories: list[str] | None = None
     tables: list[str] | None = None
     mode: str = "snapshot"
@@ -57,6 +72,8 @@ class RunSettings(BaseConfiguration):
     findings_max_age: float = 7
     moves_last_recorded_pull_time: bool = False
     max_in_flight: int = 32
+    max_calls: int | None = None
+    max_seconds: float | None = None
     spool_folder: str | None = None
     destination: str = "duckdb"
     database: str = "ecr.duckdb"
@@ -76,8 +93,21 @@ def resolve_settings(given: dict[str, Any]) -> RunSettings:
         raise ConfigurationError(f"a setting in sources.ecr cannot be read: {masked(str(error))}") from error
 
 
+def access_of(settings: RunSettings) -> Access:
+    """What the settings say of accounts and regions.
+
+    Raises:
+        ConfigurationError: it is wrong.
+    """
+    given: dict[str, Any] = {field.name: settings[field.name] for field in fields(Access)}
+    tuples: dict[str, Any] = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    access = replace(Access(), **{name: value for name, value in (given | tuples).items() if value is not None})
+    check_access(access)
+    return access
+
+
 def run(settings: RunSettings, progress: Collector) -> Outcome:
-    """Loads what `settings` say and tells how it came out; first finishes what an interrupted run left.
+    """Loads what `settings` say and tells how it came out; first finishes what interrupted runs left.
 
     Raises:
         ConfigurationError: a setting, the credentials or the destination are unusable; nothing was read.
@@ -88,19 +118,25 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     # Arrow's own pools keep a heap for each thread: with 32 threads twice the memory, at the same speed.
     pa.set_memory_pool(pa.system_memory_pool())
     source = ecr_source(**{name: value for name, value in settings.items() if name not in _OF_THE_DESTINATION})
-    check_credentials(Access(tuple(settings.regions or ()), settings.profile, settings.endpoint_url))
-    pipeline = open_pipeline(settings, progress)
-    try:
-        if pipeline.has_pending_data:
-            # Not run(): it would drop them where the dataset does not exist yet.
+    check_credentials(access_of(settings))
+    with working_folder(_place(settings), shared=_may_run_twice(settings)) as folder:
+        for left in folder.left_behind():
+            _finish(open_pipeline(settings, progress, left))
+            left.delete()
+        pipeline = open_pipeline(settings, progress, folder)
+        try:
+            _finish(pipeline)
+            # Not run(): two runs may read at once, but not load.
+            pipeline.sync_destination()
+            pipeline.extract(source)
+            outcome = read_outcome(pipeline)
             pipeline.normalize()
-            pipeline.load()
-        pipeline.run(source)
-    except PipelineStepFailed as failure:
-        raise _reason(failure) from failure
-    finally:
-        shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
-    return read_outcome(pipeline)
+            _load(pipeline)
+        except PipelineStepFailed as failure:
+            raise _reason(failure, folder) from failure
+        finally:
+            shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
+        return outcome
 
 
 def plan_run(settings: RunSettings) -> list[Cost]:
@@ -111,21 +147,28 @@ def plan_run(settings: RunSettings) -> list[Cost]:
         CredentialsRejected: AWS does not accept the credentials.
     """
     tables = catalog.select_tables(settings.tables or ())
-    access = Access(
-        tuple(settings.regions or ()),
-        settings.profile,
-        settings.endpoint_url,
-        settings.registry_id,
-        settings.max_in_flight,
-    )
-    check_access(access)
+    access = access_of(settings)
     without = catalog.FINDINGS_FROM.get(settings.findings_from, ())
-    pipeline = open_pipeline(settings, NULL_COLLECTOR)
-    return plan(access, tables, settings.repositories or (), without, Known(pipeline))
+    with working_folder(_place(settings), shared=True) as folder:
+        pipeline = open_pipeline(settings, NULL_COLLECTOR, folder)
+        return plan(access, tables, settings.repositories or (), without, Known(pipeline))
 
 
-def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:
-    """The pipeline `ecr`, with its destination opened and its working folder belonging to that destination.
+def check_run(settings: RunSettings) -> list[ScopeCheck]:
+    """What `run` with these settings would be allowed to read.
+
+    Raises:
+        ConfigurationError: a setting or the credentials are unusable.
+        CredentialsRejected: AWS does not accept the credentials.
+        OrganizationUnreadable: the organization does not tell its accounts.
+    """
+    tables = catalog.select_tables(settings.tables or ())
+    check_side_effects(tables, allowed=settings.moves_last_recorded_pull_time)
+    return check(access_of(settings), tables, catalog.FINDINGS_FROM.get(settings.findings_from, ()))
+
+
+def open_pipeline(settings: RunSettings, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:
+    """The pipeline `ecr` in its working folder, with its destination opened.
 
     Raises:
         DestinationUnusable: the destination cannot be opened, or rows for another one wait in the working folder.
@@ -133,12 +176,16 @@ def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:
     database = Path(settings.database).absolute()
     if dlt.config.get("load.delete_completed_jobs") is None:
         dlt.config["load.delete_completed_jobs"] = True  # dlt would keep a copy of all rows of all runs
-    destination = make_destination(settings.destination, database)
-    pipeline = dlt.pipeline(PIPELINE_NAME, destination=destination, dataset_name=settings.dataset, progress=progress)
+    pipeline = dlt.pipeline(
+        PIPELINE_NAME,
+        pipelines_dir=str(folder.path),
+        destination=make_destination(settings.destination, database),
+        dataset_name=settings.dataset,
+        progress=progress,
+    )
     check_destination(pipeline, database, parse_mode(settings.mode, settings.initial_value, settings.end_value))
-    place = f"{settings.destination} {database if settings.destination == 'duckdb' else ''} {settings.dataset}"
     before = _local_value(pipeline)
-    if before != place and pipeline.has_data:
+    if before != folder.place and pipeline.has_data:
         # dlt keeps cursors and mode in the working folder; those of another database are wrong here, and this one's
         # are restored from it.
         if before is None and pipeline.has_pending_data:
@@ -148,18 +195,42 @@ def open_pipeline(settings: RunSettings, progress: Collector) -> dlt.Pipeline:
                 f'rows that an interrupted run read for "{before}" wait to be loaded there: run for it first'
             )
         pipeline = pipeline.drop()
-    pipeline.set_local_state_val(_DATABASE, place)
+    pipeline.set_local_state_val(_PLACE, folder.place)
     return pipeline
 
 
 def _local_value(pipeline: dlt.Pipeline) -> str | None:
     try:
-        return str(pipeline.get_local_state_val(_DATABASE))
+        return str(pipeline.get_local_state_val(_PLACE))
     except KeyError:
         return None
 
 
-def _reason(failure: PipelineStepFailed) -> BaseException:
+def _place(settings: RunSettings) -> str:
+    """What tells one destination from another."""
+    database = str(Path(settings.database).absolute())
+    return " ".join([settings.destination, *([database] if settings.destination == DUCKDB else []), settings.dataset])
+
+
+def _may_run_twice(settings: RunSettings) -> bool:
+    """Whether runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's."""
+    return settings.destination != DUCKDB and settings.mode != IncrementalAppend.name
+
+
+def _finish(pipeline: dlt.Pipeline) -> None:
+    """Loads what an interrupted run left. Not by run(), which would drop it where the dataset does not exist yet."""
+    if pipeline.has_pending_data:
+        pipeline.normalize()
+        _load(pipeline)
+
+
+def _load(pipeline: dlt.Pipeline) -> None:
+    with loading_alone(pipeline):
+        pipeline.load()
+        create_views(pipeline)
+
+
+def _reason(failure: PipelineStepFailed, folder: WorkingFolder) -> BaseException:
     causes = list(_causes(failure))
     for cause in causes:
         if isinstance(cause, (EcrSourceError, KeyboardInterrupt)):
@@ -167,7 +238,7 @@ def _reason(failure: PipelineStepFailed) -> BaseException:
     text = " ".join(str(causes[-1]).split())
     return LoadFailed(
         f"cannot {failure.step} what was read: {masked(text)}; the next run goes on from here"
-        ' ("dlt pipeline ecr abort-packages" gives up what waits)'
+        f' ("dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages" gives up what waits)'
     )
 
 

@@ -2,74 +2,48 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
-from urllib.parse import urlsplit
+from functools import partial
+from typing import TypeAlias
 
-import boto3
 from botocore.client import BaseClient
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_source.catalog import GET_CALLER_IDENTITY
-from ecr_source.catalog.model import botocore_session
-from ecr_source.errors import ConfigurationError, CredentialsRejected, masked
+from ecr_source.access import ALL_REGIONS, Access
+from ecr_source.accounts import Account, Caller, accounts_to_read, identify
+from ecr_source.errors import CallFailed, ConfigurationError, Denied
+from ecr_source.regions import always_enabled, check_region, partition_of, regions_with_ecr
+from ecr_source.sessions import Session, open_session
 
-# Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
-# minute on an endpoint that is dead: 7 × 6 s for one that never answers. The service answers a page of 1,000 in about a
-# second. `standard` also has a quota: a client that retries more than it succeeds gets one attempt a call after about
-# a hundred retries; the rate control of `rate` keeps it from getting there.
-CLIENT_CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 7},
-    connect_timeout=5,
-    read_timeout=6,
-    user_agent_extra="ecr-source",
-)
+PUBLIC_SERVICE = "ecr-public"
+PUBLIC_REGION = "us-east-1"
+PUBLIC_PARTITION = "aws"
 
-_ALWAYS_ENABLED = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+ASSUME_ROLE = "sts:AssumeRole"
+LIST_REGIONS = "account:ListRegions"
+DESCRIBE_REGIONS = "ec2:DescribeRegions"
 
-_REJECTED = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
+# Where a region came from: a column of `extraction_scopes`.
+GIVEN = "given"
+FROM_BOTOCORE = "botocore"
 
-
-@dataclass(frozen=True)
-class Access:
-    """How the registries are reached; what is None comes from boto3's own chain.
-
-    `regions` empty means the session's region. `registry_id` names another account's registry. `endpoint_url` replaces
-    the endpoints of all services. `max_in_flight` bounds the calls that a scope has under way.
-    """
-
-    regions: tuple[str, ...] = ()
-    profile: str | None = None
-    endpoint_url: str | None = None
-    registry_id: str | None = None
-    max_in_flight: int = 32
+_ACCOUNTS_AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
 class Scope:
-    """One registry in one region: the unit of credentials, of rate limits, of failure and of replacement."""
+    """One registry in one region: the unit of credentials, of rate limits, of failure and of replacement.
+
+    Of an account whose regions are not known, because its role cannot be assumed, `region` is `all`.
+    """
 
     registry_id: str
     region: str
 
     def __str__(self) -> str:
         return f"{self.registry_id}/{self.region}"
-
-
-PUBLIC_SERVICE = "ecr-public"
-PUBLIC_REGION = "us-east-1"
-PUBLIC_PARTITION = "aws"
 
 
 @dataclass(frozen=True)
@@ -83,161 +57,161 @@ class Connection:
     clients: Mapping[str, BaseClient]
     is_own_registry: bool = True
 
-
-def check_access(access: Access) -> None:
-    """Checks all that needs neither credentials nor a call.
-
-    Raises:
-        ConfigurationError: unknown region, region without ECR, malformed endpoint URL or registry id.
-    """
-    _check_endpoint_url(access.endpoint_url)
-    if access.registry_id is not None and not re.fullmatch(r"[0-9]{12}", access.registry_id):
-        raise ConfigurationError(f'registry id "{access.registry_id}" is not an AWS account id of twelve digits')
-    for region in access.regions:
-        _check_region(region)
+    def close(self) -> None:
+        """Closes what the clients hold open."""
+        for client in self.clients.values():
+            client.close()
 
 
-def check_credentials(access: Access) -> tuple[str, ...]:
-    """The regions to read; checks, without a call, that there are some, and credentials to read them.
+@dataclass(frozen=True)
+class Target:
+    """A scope that can be read, with clients of `services`; `region_from` says who told the region."""
+
+    scope: Scope
+    account: Account
+    services: tuple[str, ...]
+    region_from: str = GIVEN
+    is_own_registry: bool = True
+
+    def connect(self) -> Connection:
+        """Makes the clients, without a call."""
+        clients = self.account.session.clients(self.scope.region, self.services)
+        return Connection(self.scope, clients, self.is_own_registry)
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """A scope that cannot be read, because its role cannot be assumed."""
+
+    scope: Scope
+    services: tuple[str, ...]
+    error: CallFailed
+    region_from: str = GIVEN
+
+
+Found: TypeAlias = Target | Unreachable
+
+
+def check_credentials(access: Access) -> Session:
+    """The session to begin with; checks, without a call, that there are credentials, and a region to read.
 
     Raises:
         ConfigurationError: unknown profile, no region, no credentials.
     """
-    session = _session(access)
-    regions = access.regions or ((session.region_name,) if session.region_name else ())
-    if not regions:
+    session = open_session(access)
+    if not access.regions and not session.region:
         raise ConfigurationError("no region: give --region, set AWS_DEFAULT_REGION, or set a region in the AWS profile")
-    for region in regions:
-        _check_region(region)
-    _check_has_credentials(session)
-    return tuple(dict.fromkeys(regions))
+    if not access.regions and session.region:
+        check_region(session.region)
+    return session
 
 
-def connect(access: Access, services: Collection[str] = ("ecr",)) -> list[Connection]:
-    """One connection per region of `access`, and one for public registries, with clients of these services.
+def find_scopes(access: Access, services: Collection[str] = ("ecr",)) -> list[Found]:
+    """The scopes of `access`, each account's in the order of its regions, and one for its public registries.
 
-    Asks sts:GetCallerIdentity once. Clients are made here, in the calling thread: boto3's sessions are not thread-safe,
-    its clients are. Public registries are those of the credentials' account, asked in us-east-1, and exist in the
-    partition aws only.
+    Asks who the credentials belong to, assumes the roles, and asks for accounts and regions where that is wanted.
+    Public registries are asked in us-east-1, and exist in the partition aws only.
 
     Raises:
-        ConfigurationError: as `check_credentials`; only public registries are asked for, where there are none.
+        ConfigurationError: as `check_credentials`; no account or region is left; only public registries are asked for,
+            where there are none.
         CredentialsRejected: AWS does not know the credentials, or they have expired, or STS cannot be reached.
+        OrganizationUnreadable: the organization does not tell its accounts.
     """
-    regions = check_credentials(access)
-    session = _session(access)
-    account = _caller_account(session, access, regions[0])
-    config = CLIENT_CONFIG.merge(Config(max_pool_connections=max(10, access.max_in_flight)))
+    session = check_credentials(access)
+    first = first_region(access, session)
+    caller = identify(session, first)
+    accounts = accounts_to_read(session, caller, first)
+    find = partial(_scopes_of_account, access, caller, sorted(services), first)
+    with ThreadPoolExecutor(min(_ACCOUNTS_AT_A_TIME, len(accounts)), "account") as pool:
+        found = [scope for scopes in pool.map(find, accounts) for scope in scopes]
+    if not found:
+        raise ConfigurationError(
+            f'public registries exist in the partition {PUBLIC_PARTITION} only, and "{first}" is in another: leave out'
+            " the group public"
+        )
+    return found
 
-    def clients(region: str, names: Collection[str]) -> dict[str, BaseClient]:
-        make = partial(session.client, region_name=region, endpoint_url=access.endpoint_url, config=config)
-        return {name: make(name) for name in names}
 
-    private = sorted(set(services) - {PUBLIC_SERVICE})
-    registry_id = access.registry_id or account
-    connections = [
-        Connection(Scope(registry_id, region), clients(region, private), is_own_registry=registry_id == account)
-        for region in regions
+def first_region(access: Access, session: Session) -> str:
+    """The region whose STS is asked first: one that is read."""
+    named = [region for region in access.regions if region != ALL_REGIONS]
+    return named[0] if named else session.region or always_enabled(PUBLIC_PARTITION)
+
+
+def _scopes_of_account(
+    access: Access, caller: Caller, services: Sequence[str], first: str, account: Account
+) -> list[Found]:
+    """The scopes of one account; none of them can be read if its role cannot be assumed."""
+    private = tuple(service for service in services if service != PUBLIC_SERVICE)
+    public = PUBLIC_SERVICE in services and partition_of(first) == PUBLIC_PARTITION
+    registry_id = access.registry_id or account.account_id
+    wanted = list(access.regions) or [first]
+    try:
+        account.session.credentials.get_frozen_credentials()
+    except (ClientError, BotoCoreError) as error:
+        failed = _not_assumed(account, error)
+        found = [Unreachable(Scope(registry_id, region), private, failed) for region in wanted if private]
+        return [
+            *found,
+            *([Unreachable(Scope(registry_id, PUBLIC_REGION), (PUBLIC_SERVICE,), failed)] if public else []),
+        ]
+    own = account.role_arn is not None or registry_id == caller.account_id
+    scopes: list[Found] = [
+        Target(Scope(registry_id, region), account, private, region_from, own)
+        for region, region_from in _regions(access, account, wanted, first)
         if private
     ]
-    if PUBLIC_SERVICE in services and _regions("ecr")[regions[0]] == PUBLIC_PARTITION:
-        connections.append(Connection(Scope(account, PUBLIC_REGION), clients(PUBLIC_REGION, [PUBLIC_SERVICE])))
-    if not connections:
-        raise ConfigurationError(
-            f'public registries exist in the partition {PUBLIC_PARTITION} only, and "{regions[0]}" is in another:'
-            " leave out the group public"
-        )
-    return connections
+    if public:
+        scopes.append(Target(Scope(account.account_id, PUBLIC_REGION), account, (PUBLIC_SERVICE,)))
+    return scopes
 
 
-def _session(access: Access) -> boto3.Session:
-    try:
-        return boto3.Session(botocore_session=botocore_session(access.profile))
-    except ProfileNotFound as error:
-        raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error
-    except BotoCoreError as error:
-        raise ConfigurationError(f"the AWS configuration cannot be read: {masked(str(error))}") from error
+def _regions(access: Access, account: Account, wanted: Sequence[str], first: str) -> Iterator[tuple[str, str]]:
+    """The regions to read, each once, and who told them.
 
-
-def _check_endpoint_url(url: str | None) -> None:
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        well_formed = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        well_formed = False
-    if well_formed and (parts.username or parts.password):
-        raise ConfigurationError(
-            "the endpoint URL holds a user name or password, which would end in logs: leave it out"
-        )
-    if not well_formed:
-        raise ConfigurationError(f'endpoint URL "{masked(url)}" is not of the form http(s)://host[:port]')
-
-
-def _check_region(region: str) -> None:
-    with_ecr = _regions("ecr")
-    if region in with_ecr:
-        return
-    # EC2 is in every region, so its list is the list of regions.
-    if region in _regions("ec2"):
-        raise ConfigurationError(f'region "{region}" has no ECR endpoint in the installed botocore')
-    near = difflib.get_close_matches(region, with_ecr, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else "a newer region needs a newer boto3"
-    raise ConfigurationError(f'unknown region "{region}": {hint}')
-
-
-@cache
-def _regions(service: str) -> dict[str, str]:
-    """The regions with an endpoint of `service`, each with its partition, as botocore knows them."""
-    session = botocore_session()
-    return {
-        region: partition
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions(service, partition)
-    }
-
-
-def _check_has_credentials(session: boto3.Session) -> None:
-    try:
-        credentials = session.get_credentials()
-    except BotoCoreError as error:
-        raise ConfigurationError(f"the AWS credentials cannot be read: {masked(str(error))}") from error
-    if credentials is None:
-        raise ConfigurationError(
-            "no AWS credentials found: set AWS_PROFILE, or the AWS_* variables, or run `aws login`"
-        )
-
-
-def _caller_account(session: boto3.Session, access: Access, region: str) -> str:
-    """The account of the credentials, asked in `region` or, where that rejects them, in the partition's first region.
-
-    A region that is not enabled for the account rejects good credentials with the same code as bad ones; only bad ones
-    are rejected everywhere.
+    Raises:
+        ConfigurationError: none is left.
     """
-    always_enabled = _ALWAYS_ENABLED.get(_regions("ecr")[region], region)
-    rejected: ClientError | None = None
-    for candidate in dict.fromkeys([region, always_enabled]):
-        client = session.client("sts", region_name=candidate, endpoint_url=access.endpoint_url, config=CLIENT_CONFIG)
-        try:
-            return str(client.get_caller_identity()["Account"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _REJECTED:
-                raise CredentialsRejected(_sentence(candidate, error)) from error
-            rejected = error
-        except BotoCoreError as error:
-            raise CredentialsRejected(_sentence(candidate, error)) from error
-    assert rejected is not None
-    raise CredentialsRejected(_sentence(region, rejected)) from rejected
+    told = dict.fromkeys((region for region in wanted if region != ALL_REGIONS), GIVEN)
+    if ALL_REGIONS in wanted:
+        regions, region_from = enabled_regions(account, first)
+        for region in regions:
+            told.setdefault(region, region_from)
+    left = {region: who for region, who in told.items() if region not in access.exclude_regions}
+    if not left:
+        raise ConfigurationError("no region is left to read: check what is included and excluded")
+    yield from left.items()
 
 
-def _sentence(region: str, error: ClientError | BotoCoreError) -> str:
-    asked = f"cannot ask {GET_CALLER_IDENTITY} in {region} who the credentials belong to"
-    if not isinstance(error, ClientError):
-        return f"{asked}: {masked(str(error))}"
-    code = error.response["Error"]["Code"]
-    if "Expired" in code:
-        return f"the AWS credentials have expired ({code}): get new ones and run again"
-    if code in _REJECTED:
-        return f"AWS does not accept the credentials ({code}): check the access key, secret key and session token"
-    return f"{asked}: {code}: {masked(error.response['Error'].get('Message', ''))}"
+def enabled_regions(account: Account, first: str) -> tuple[list[str], str]:
+    """The regions that are enabled for the account, and who told them: Account, EC2, or else botocore's list.
+
+    Account Management is asked first, because it is enough for most, and EC2's model takes a second to load.
+    """
+    partition = partition_of(first)
+    start = always_enabled(partition)
+    try:
+        pages = account.session.client("account", start).get_paginator("list_regions")
+        listed = pages.paginate(RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"])
+        return sorted(region["RegionName"] for page in listed for region in page["Regions"]), LIST_REGIONS
+    except (ClientError, BotoCoreError):
+        pass  # many may ask only one of the two
+    try:
+        described = account.session.client("ec2", start).describe_regions(AllRegions=False)
+        return sorted(region["RegionName"] for region in described["Regions"]), DESCRIBE_REGIONS
+    except (ClientError, BotoCoreError):
+        return regions_with_ecr(partition), FROM_BOTOCORE
+
+
+def _not_assumed(account: Account, error: ClientError | BotoCoreError) -> CallFailed:
+    code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+    text = f"cannot assume {account.role_arn}: {error}"
+    if code in ("AccessDenied", "AccessDeniedException"):
+        reason = error.response["Error"].get("Message", "") if isinstance(error, ClientError) else ""
+        text = (
+            f"cannot assume {account.role_arn}: access denied; allow {ASSUME_ROLE} in the caller's policy and in the"
+            f' role\'s trust policy, "ecr-source iam-policy" prints both ({reason})'
+        )
+        return Denied(text, operation=ASSUME_ROLE, error_code=code)
+    return CallFailed(text, operation=ASSUME_ROLE, error_code=code)

@@ -5,31 +5,44 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import dlt
 import pyarrow as pa
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.runtime.anon_tracker import disable_anon_tracker
+from dlt.common.runtime.collector_base import Collector
 from dlt.common.schema.typing import TTableSchemaColumns
+from dlt.common.typing import TSecretStrValue
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.extract import DltResource
 
 from ecr_source import catalog
+from ecr_source.access import Access, check_access
 from ecr_source.again import Bounds
+from ecr_source.budget import Budget
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome, error_rows, group_of_name, scope_rows
 from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
-from ecr_source.scopes import Access, check_access, connect
+from ecr_source.scopes import Scope, find_scopes
 from ecr_source.spool import TableFile
 from ecr_source.walk import ScopeRead, Walk
 
+READING = "reading "
+"""What the names of the counters start with that tell dlt's collector of rows read, one for each scope and group."""
+
+SCOPES = "scopes"
+"""The name of the counter of scopes: its total is told once, and each that ended with its name and its status."""
+
 _OUTCOME = "ecr_outcome"
+_Number = TypeVar("_Number", int, float)
 
 
 if dlt.config.get("runtime.dlthub_telemetry") is None:
@@ -41,9 +54,18 @@ if dlt.config.get("runtime.dlthub_telemetry") is None:
 @dlt.source(name="ecr", section="ecr")
 def ecr_source(
     regions: Sequence[str] | None = None,
+    exclude_regions: Sequence[str] | None = None,
     profile: str | None = None,
     endpoint_url: str | None = None,
     registry_id: str | None = None,
+    role_arns: Sequence[str] | None = None,
+    accounts: Sequence[str] | None = None,
+    exclude_accounts: Sequence[str] | None = None,
+    organization: bool = False,
+    organizational_units: Sequence[str] | None = None,
+    exclude_organizational_units: Sequence[str] | None = None,
+    external_id: TSecretStrValue | None = None,
+    role_session_name: str = "ecr-source",
     repositories: Sequence[str] | None = None,
     tables: Sequence[str] | None = None,
     mode: str = "snapshot",
@@ -56,6 +78,8 @@ def ecr_source(
     findings_max_age: float = 7,
     moves_last_recorded_pull_time: bool = False,
     max_in_flight: int = 32,
+    max_calls: int | None = None,
+    max_seconds: float | None = None,
     spool_folder: str | None = None,
 ) -> Iterator[DltResource]:
     """Amazon ECR as dlt resources: one per table of the catalog, and two that tell how the run went.
@@ -64,10 +88,21 @@ def ecr_source(
     called before a pipeline extracts, and a table that is not selected is not read.
 
     Args:
-        regions: the regions to read; the session's region, if none is given.
+        regions: the regions to read, `all` being those that are enabled for the account; the session's region, if none
+            is given.
+        exclude_regions: regions not to read.
         profile: an AWS profile; boto3's credential chain decides, if none is given.
         endpoint_url: the endpoint of all services, instead of AWS's own.
         registry_id: another account's registry, by its account id.
+        role_arns: roles to assume, each reading its own account. One may have `{account}` in the place of the account
+            and stands for each of `accounts`, or of the `organization`; the caller's own account is read without it.
+        accounts: the accounts that such a role stands for.
+        exclude_accounts: accounts of the organization not to read.
+        organization: read all active accounts of the caller's organization, or those of `accounts`.
+        organizational_units: read only the accounts in these units, and those below them, by their ids.
+        exclude_organizational_units: do not read the accounts in these units, nor those below them.
+        external_id: handed to AssumeRole.
+        role_session_name: the name of the session, which CloudTrail shows.
         repositories: read only these repositories; the rows of all others stay as they are.
         tables: the tables to load, by name or by group (repositories, images, policies, registry, findings,
             image_status, previews, manifests, public; all is all but manifests). The first four, if none is given.
@@ -85,12 +120,15 @@ def ecr_source(
         findings_max_age: ask again for what an image was asked longer ago than so many days.
         moves_last_recorded_pull_time: allows the group manifests, whose reading counts as a pull of each image, which
             lifecycle rules may act on.
-        max_in_flight: the most calls that a scope has under way at once.
+        max_in_flight: the most calls under way at once, in all scopes together.
+        max_calls: make at most so many calls; what they do not reach is read first by the next run.
+        max_seconds: start no call later than so many seconds after reading began; the same holds.
         spool_folder: where rows wait until their listing is complete; the pipeline's working folder, if none is given.
 
     Raises:
         ConfigurationError: an argument is wrong, or the dataset was loaded in another mode.
         CredentialsRejected: AWS does not accept the credentials.
+        OrganizationUnreadable: the organization does not tell its accounts.
 
     A scope (account and region) that cannot be read raises nothing: its rows stay as they are, and the table
     `extraction_scopes` and `read_outcome` tell.
@@ -101,20 +139,41 @@ def ecr_source(
             "single repositories cannot be read in incremental mode, whose cursor would pass over the others:"
             " use snapshot or history, or read them all"
         )
-    if max_in_flight < 1:
-        raise ConfigurationError(f"{max_in_flight} calls in flight read nothing: give at least 1")
-    access = Access(tuple(regions or ()), profile, endpoint_url, registry_id, max_in_flight)
+    access = Access(
+        regions=tuple(regions or ()),
+        exclude_regions=tuple(exclude_regions or ()),
+        profile=profile,
+        endpoint_url=endpoint_url,
+        registry_id=registry_id,
+        role_arns=tuple(role_arns or ()),
+        accounts=tuple(accounts or ()),
+        exclude_accounts=tuple(exclude_accounts or ()),
+        organization=organization,
+        organizational_units=tuple(organizational_units or ()),
+        exclude_organizational_units=tuple(exclude_organizational_units or ()),
+        external_id=external_id,
+        role_session_name=role_session_name,
+        max_in_flight=max_in_flight,
+    )
     check_access(access)
     walk = _SharedWalk(
         access,
-        tuple(repositories or ()),
         load_mode,
-        _bounds(findings_latest, findings_pushed_within, findings_tag, findings_max_age),
-        _without(findings_from, [findings_latest, findings_pushed_within, findings_tag]),
-        moves_last_recorded_pull_time,
-        spool_folder,
+        names=tuple(repositories or ()),
+        bounds=_bounds(findings_latest, findings_pushed_within, findings_tag, findings_max_age),
+        without=_without(findings_from, [findings_latest, findings_pushed_within, findings_tag]),
+        moves_last_recorded_pull_time=moves_last_recorded_pull_time,
+        max_calls=_not_negative("calls", max_calls),
+        max_seconds=_not_negative("seconds", max_seconds),
+        spool_folder=spool_folder,
     )
     yield from _resources(walk, catalog.select_tables(tables or ()))
+
+
+def _not_negative(what: str, number: _Number | None) -> _Number | None:
+    if number is not None and number < 0:
+        raise ConfigurationError(f"a budget of {number} {what} is negative: give a number from 0 on")
+    return number
 
 
 def _bounds(latest: int | None, pushed_within: float | None, tag: str | None, max_age: float) -> Bounds:
@@ -182,28 +241,21 @@ def spool_folder_of(pipeline: dlt.Pipeline, folder: str | Path | None) -> Path:
     return Path(folder or pipeline.working_dir) / f"{pipeline.pipeline_name}_spool"
 
 
+@dataclass
 class _SharedWalk:
     """The one walk of a load that fills all its tables; the first resource that asks starts it."""
 
-    def __init__(
-        self,
-        access: Access,
-        names: tuple[str, ...],
-        mode: Mode,
-        bounds: Bounds,
-        without: Collection[Operation],
-        moves_last_recorded_pull_time: bool,
-        spool_folder: str | None,
-    ) -> None:
-        self.mode = mode
-        self._access = access
-        self._names = names
-        self._bounds = bounds
-        self._without = without
-        self._moves_last_recorded_pull_time = moves_last_recorded_pull_time
-        self._spool_folder = spool_folder
-        self._load_id: str | None = None
-        self._reads: list[ScopeRead] = []
+    access: Access
+    mode: Mode
+    names: tuple[str, ...]
+    bounds: Bounds
+    without: Collection[Operation]
+    moves_last_recorded_pull_time: bool
+    max_calls: int | None
+    max_seconds: float | None
+    spool_folder: str | None
+    _load_id: str | None = None
+    _reads: list[ScopeRead] = field(default_factory=list)
 
     @property
     def load_id(self) -> str:
@@ -229,35 +281,57 @@ class _SharedWalk:
         tables = [table for table in catalog.TABLES if table.name in selected]
         if not tables:
             return []
-        self._check_side_effects(tables)
+        check_side_effects(tables, allowed=self.moves_last_recorded_pull_time)
         pipeline = dlt.current.pipeline()
-        folder = spool_folder_of(pipeline, self._spool_folder)
+        folder = spool_folder_of(pipeline, self.spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
         walk = Walk(
             tables,
             folder,
-            self._names,
-            self._bounds,
+            self.names,
+            self.bounds,
             Loaded(pipeline, self.mode),
-            self._without,
-            self._access.max_in_flight,
-            lambda scope, table, rows: pipeline.collector.update(f"reading {scope} {group_of_name(table.name)}", rows),
+            self.without,
+            self.access.max_in_flight,
+            Budget(self.max_calls, self.max_seconds),
+            _Progress(pipeline.collector),
         )
-        services = {operation.service for operation in catalog.operations_of(tables, self._without)}
+        services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:
-            return walk.read(connect(self._access, services))
+            return walk.read(find_scopes(self.access, services))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _check_side_effects(self, tables: Sequence[Table]) -> None:
-        pulled = [table.name for table in tables if catalog.group_of(table) == catalog.MANIFESTS]
-        if pulled and not self._moves_last_recorded_pull_time:
-            raise ConfigurationError(
-                f"reading {pulled[0]} counts as a pull of every image and moves last_recorded_pull_time, which"
-                " lifecycle rules may act on: allow it by --moves-last-recorded-pull-time, or leave out the group"
-                " manifests"
-            )
+
+def check_side_effects(tables: Sequence[Table], *, allowed: bool) -> None:
+    """Checks that nothing counts as a pull unless that is `allowed`.
+
+    Raises:
+        ConfigurationError: reading one of `tables` does.
+    """
+    pulled = [table.name for table in tables if catalog.group_of(table) == catalog.MANIFESTS]
+    if pulled and not allowed:
+        raise ConfigurationError(
+            f"reading {pulled[0]} counts as a pull of every image and moves last_recorded_pull_time, which lifecycle"
+            " rules may act on: allow it by --moves-last-recorded-pull-time, or leave out the group manifests"
+        )
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """Tells dlt's collector how the walk goes on, as counters: `scopes`, and one for each scope and group of tables."""
+
+    collector: Collector
+
+    def scopes_found(self, count: int) -> None:
+        self.collector.update(SCOPES, inc=0, total=count)
+
+    def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
+        self.collector.update(f"{READING}{scope} {group_of_name(table.name)}", rows)
+
+    def scope_ended(self, read: ScopeRead) -> None:
+        self.collector.update(SCOPES, inc=1, message=str(read.scope), label=read.status)
 
 
 def _keep_mode(mode: str) -> None:

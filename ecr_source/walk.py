@@ -3,32 +3,56 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 from ecr_source import catalog
 from ecr_source.again import Bounds, Earlier, Nothing
 from ecr_source.api import Api, Usage
+from ecr_source.budget import Budget
 from ecr_source.catalog.image import IMAGE_TAGS, IMAGES
+from ecr_source.catalog.run import PARTIAL, POSTPONED, READ, SKIPPED
 from ecr_source.catalog.table import Operation, Table
-from ecr_source.dispatch import dispatch
-from ecr_source.errors import Interrupted
+from ecr_source.dispatch import Calls
+from ecr_source.errors import Disabled, Interrupted
 from ecr_source.failures import ReadError
 from ecr_source.reading import Parents, Reading
-from ecr_source.scopes import Connection, Scope
+from ecr_source.scopes import FROM_BOTOCORE, Found, Scope, Target, Unreachable
 from ecr_source.spool import TableFile
 
 SCOPES_AT_A_TIME = 8
+_LOOK_AGAIN = 0.2
 
-READ = {"complete", "partial"}
-"""The statuses of what was read, so that its rows are loaded."""
 
-Observer: TypeAlias = Callable[[Scope, Table, int], None]
-"""Is told of rows as they are read: the scope, the table and how many. Called from several threads."""
+class Observer(Protocol):
+    """Is told how the walk goes on, from several threads."""
+
+    def scopes_found(self, count: int) -> None:
+        """So many scopes are to be read."""
+
+    def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
+        """So many more rows of `table` have been read in `scope`."""
+
+    def scope_ended(self, read: ScopeRead) -> None:
+        """A scope has been read, as far as it could be."""
+
+
+class Unobserved:
+    """Nobody is told."""
+
+    def scopes_found(self, count: int) -> None:
+        """Nothing."""
+
+    def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
+        """Nothing."""
+
+    def scope_ended(self, read: ScopeRead) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +70,8 @@ class TableRead:
     note: str
     started_at: datetime
     finished_at: datetime
+    resumes_at: str = ""
+    is_postponed: bool = False
 
     @property
     def rows(self) -> int:
@@ -58,8 +84,14 @@ class ScopeRead:
     """What came of one scope."""
 
     scope: Scope
+    region_from: str
     tables: list[TableRead]
     errors: list[ReadError]
+
+    @property
+    def status(self) -> str:
+        """The status of the scope, from those of its tables."""
+        return overall_status([table.status for table in self.tables])
 
 
 @dataclass(frozen=True)
@@ -67,7 +99,8 @@ class Walk:
     """What to read, and where the rows wait.
 
     `names` asks for single repositories instead of the whole listing; `bounds` and `earlier` say for which images an
-    answer is asked again; `without` are operations that are not called; `stopped` ends the reading at the next call.
+    answer is asked again; `without` are operations that are not called; at most `max_in_flight` calls are under way in
+    all scopes together; what the `budget` does not reach is postponed; `stopped` ends the reading at the next call.
     """
 
     tables: Sequence[Table]
@@ -77,30 +110,93 @@ class Walk:
     earlier: Earlier = field(default_factory=Nothing)
     without: Collection[Operation] = ()
     max_in_flight: int = 32
-    observe: Observer = lambda scope, table, rows: None
+    budget: Budget = field(default_factory=Budget)
+    observer: Observer = field(default_factory=Unobserved)
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def read(self, connections: Sequence[Connection]) -> list[ScopeRead]:
-        """Reads all scopes, at most `SCOPES_AT_A_TIME` at once; what fails in one does not touch the others."""
-        if not connections:
+    def read(self, scopes: Sequence[Found]) -> list[ScopeRead]:
+        """Reads all scopes, at most `SCOPES_AT_A_TIME` at once; what fails in one does not touch the others.
+
+        Those that were not read for longest come first.
+        """
+        if not scopes:
             return []
-        with ThreadPoolExecutor(min(SCOPES_AT_A_TIME, len(connections)), "scope") as pool:
+        self.observer.scopes_found(len(scopes))
+        oldest_first = self._oldest_first(scopes)
+        with Calls(self.max_in_flight) as calls, ThreadPoolExecutor(SCOPES_AT_A_TIME, "scope") as pool:
             try:
-                return list(pool.map(self._read_scope, connections))
+                reading = [pool.submit(self._read_scope, calls, found) for found in oldest_first]
+                reads = _results(reading)
             except BaseException:
                 self.stopped.set()
                 raise
+        order = {found.scope: position for position, found in enumerate(scopes)}
+        return sorted(reads, key=lambda read: order[read.scope])
 
-    def _read_scope(self, connection: Connection) -> ScopeRead:
-        return _ScopeWalk(self, Api(connection)).read()
+    def _oldest_first(self, scopes: Sequence[Found]) -> list[Found]:
+        last_read = self.earlier.last_read()
+        never = datetime.fromtimestamp(0, UTC)
+
+        def read_at(found: Found) -> datetime:
+            names = [table.name for table in self._tables_of(found)]
+            return min((last_read.get((name, found.scope), never) for name in names), default=never)
+
+        return sorted(scopes, key=read_at)
+
+    def _tables_of(self, found: Found) -> list[Table]:
+        return [table for table in self.tables if table.operation.service in found.services]
+
+    def _read_scope(self, calls: Calls, found: Found) -> ScopeRead:
+        if self.stopped.is_set():
+            raise Interrupted(f"stopped before reading {found.scope}")
+        read = self._read_target(calls, found) if isinstance(found, Target) else self._unreachable(found)
+        self.observer.scope_ended(read)
+        return read
+
+    def _read_target(self, calls: Calls, target: Target) -> ScopeRead:
+        if self.budget.is_spent:
+            return self._unread(target, POSTPONED)
+        connection = target.connect()
+        try:
+            return _ScopeWalk(self, Api(connection, self.budget), calls, target.region_from).read()
+        finally:
+            connection.close()
+
+    def _unreachable(self, found: Unreachable) -> ScopeRead:
+        error = found.error
+        failed = ReadError(error.operation, "", error.error_code, str(error), error.status)
+        return self._unread(found, error.status, [failed])
+
+    def _unread(self, found: Found, status: str, errors: Sequence[ReadError] = ()) -> ScopeRead:
+        """A scope of which nothing was asked."""
+        now = datetime.now(UTC)
+        postponed = status == POSTPONED
+        tables = [
+            TableRead(table, status, [], Usage(), 0, "", now, now, is_postponed=postponed)
+            for table in self._tables_of(found)
+        ]
+        return ScopeRead(found.scope, found.region_from, tables, list(errors))
+
+
+def _results(futures: Sequence[Future[ScopeRead]]) -> list[ScopeRead]:
+    """The results, in order; the first error ends the waiting."""
+    waiting = set(futures)
+    while waiting:
+        # Not without end: only the main thread takes signals, and it must be awake for that.
+        done, waiting = wait(waiting, timeout=_LOOK_AGAIN, return_when=FIRST_EXCEPTION)
+        for one in done:
+            one.result()
+    return [one.result() for one in futures]
 
 
 class _ScopeWalk:
     """One scope, stage by stage: an operation is read when the table is complete whose rows it is called for."""
 
-    def __init__(self, walk: Walk, api: Api) -> None:
+    def __init__(self, walk: Walk, api: Api, calls: Calls, region_from: str) -> None:
         self._walk = walk
         self._api = api
+        self._calls = calls
+        self._region_from = region_from
         services = set(api.connection.clients)
         self._tables = [table for table in walk.tables if table.operation.service in services]
         self._readings: dict[Operation, Reading] = {}
@@ -116,7 +212,11 @@ class _ScopeWalk:
         ]:
             file.path.unlink()
         errors = [error for reading in readings for error in reading.errors if not self._is_replaced(reading)]
-        return ScopeRead(self._api.scope, [self._table_read(table) for table in self._tables], errors)
+        if self._region_from == FROM_BOTOCORE:
+            # That a region of botocore's list is not enabled is what reading it was to find out.
+            errors = [error for error in errors if error.status != Disabled.status]
+        tables = [self._table_read(table) for table in self._tables]
+        return ScopeRead(self._api.scope, self._region_from, tables, errors)
 
     def _read_stage(self, operations: Sequence[Operation]) -> None:
         jobs = {}
@@ -127,11 +227,11 @@ class _ScopeWalk:
                 [table for table in self._spooled() if operation in table.operations],
                 self._walk.folder,
                 self._walk.names or None,
-                lambda table, rows: self._walk.observe(self._api.scope, table, rows),
+                partial(self._walk.observer.rows_read, self._api.scope),
             )
             self._readings[operation] = reading
             jobs[self._api.rate_of(operation)] = reading.jobs(self._parents(operation), self._walk.stopped)
-        dispatch(jobs, self._walk.max_in_flight, self._walk.stopped)
+        self._calls.do(jobs, self._walk.stopped)
         if self._walk.stopped.is_set():
             raise Interrupted(f"stopped while reading {self._api.scope}")
         for operation in operations:
@@ -175,6 +275,8 @@ class _ScopeWalk:
             "; ".join(filter(None, (reading.note for reading in readings))),
             min((reading.started_at for reading in readings), default=self._started_at),
             max((reading.finished_at for reading in readings), default=self._started_at),
+            next((reading.resumes_at for reading in counted if reading.resumes_at), ""),
+            any(reading.is_postponed for reading in counted),
         )
 
     def _first_table(self, operation: Operation) -> Table:
@@ -200,10 +302,10 @@ def overall_status(statuses: Sequence[str]) -> str:
 
     It is read, if one was; complete, if all were completely.
     """
-    distinct = set(statuses) - {"skipped"} or {"skipped"}
+    distinct = set(statuses) - {SKIPPED} or {SKIPPED}
     if len(distinct) == 1:
         return distinct.pop()
-    return "partial" if distinct & READ else next(status for status in statuses if status in distinct)
+    return PARTIAL if distinct & READ else next(status for status in statuses if status in distinct)
 
 
 def _sum(usages: Sequence[Usage]) -> Usage:

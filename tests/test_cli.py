@@ -45,7 +45,7 @@ def test_a_run_without_trouble_warns_of_nothing(ecr: Ecr, server: EcrServer) -> 
         done = ecr("run", env={"PYTHONWARNINGS": "default"})
         assert done.stderr.splitlines() == [
             f"endpoint: {server.url}",
-            "read 123456789012/eu-west-1 repositories: 1 rows",
+            "read 1 of 1: 123456789012/eu-west-1 complete, 1 rows",
             "loading",
         ]
 

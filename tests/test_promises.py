@@ -24,12 +24,14 @@ import pyarrow as pa
 import pytest
 from botocore.config import Config
 
-from ecr_source import catalog, ecr_source, scopes
+from ecr_source import catalog, ecr_source, sessions
+from ecr_source.access import Access
 from ecr_source.catalog.image import IMAGES
 from ecr_source.catalog.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES, LIST_TAGS_FOR_RESOURCE, REPOSITORIES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, Table
+from ecr_source.scopes import find_scopes
 from ecr_source.walk import Walk
 from tests.conftest import Row, make_pipeline
 from tests.ecr_server import ACCESS_KEY, BROKEN, DENIED, EcrServer, error, serving
@@ -173,7 +175,7 @@ def opened(server: EcrServer, folder: Path, **arguments: Any) -> Iterator[Databa
         patch.chdir(folder)
         # What is broken stays so: trying again only takes time.
         once = Config(retries={"mode": "standard", "total_max_attempts": 1})
-        patch.setattr(scopes, "CLIENT_CONFIG", scopes.CLIENT_CONFIG.merge(once))
+        patch.setattr(sessions, "CLIENT_CONFIG", sessions.CLIENT_CONFIG.merge(once))
         path = folder / "ecr.duckdb"
         defaults = {
             "regions": [REGION, OTHER_REGION],
@@ -189,9 +191,9 @@ def opened(server: EcrServer, folder: Path, **arguments: Any) -> Iterator[Databa
 def registry_contents(server: EcrServer, folder: Path) -> Contents:
     """What the registries hold, as tables: what a load into a new database would give."""
     services = {operation.service for operation in OPERATIONS}
-    access = scopes.Access((REGION, OTHER_REGION), endpoint_url=server.url)
+    access = Access((REGION, OTHER_REGION), endpoint_url=server.url)
     found: Contents = {table.name: [] for table in catalog.TABLES}
-    for read in Walk(catalog.TABLES, folder, without=NOT_CALLED).read(scopes.connect(access, services)):
+    for read in Walk(catalog.TABLES, folder, without=NOT_CALLED).read(find_scopes(access, services)):
         for table_read in read.tables:
             name, columns = table_read.table.name, columns_of(table_read.table)
             for file in table_read.files:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import RunColumn, RunTable
+from ecr_source.catalog.table import COMPLETE, RunColumn, RunTable
+
+PARTIAL = "partial"
+POSTPONED = "postponed"
+SKIPPED = "skipped"
+
+READ = {COMPLETE, PARTIAL}
+"""The statuses of what was read, so that its rows are loaded."""
 
 EXTRACTION_SCOPES = RunTable(
     name="extraction_scopes",
@@ -12,13 +19,22 @@ EXTRACTION_SCOPES = RunTable(
         "run_id": RunColumn("string", "The run: dlt's load id, as in `_dlt_loads.load_id`."),
         "table_name": RunColumn("string", "The table that was read."),
         "registry_id": RunColumn("string", "The account id of the registry that was asked."),
-        "region": RunColumn("string", "The region that was asked."),
+        "region": RunColumn(
+            "string",
+            "The region that was asked; all, where the account's role could not be assumed to tell its regions.",
+        ),
+        "region_from": RunColumn(
+            "string",
+            "Who told the region: given, the settings; account:ListRegions or ec2:DescribeRegions, those enabled for"
+            " the account; botocore, its list of all regions, because neither could be asked.",
+        ),
         "mode": RunColumn("string", "The load mode of the run: snapshot, incremental or history."),
         "status": RunColumn(
             "string",
             "complete: read to the end. partial: only the repositories that were asked for by name, or all but those"
-            " that could not be read. denied, disabled, failed: not read, and the rows of earlier runs are kept."
-            " skipped: not asked for.",
+            " that could not be read, or that the budget did not reach. denied, disabled, failed: not read, and the"
+            " rows of earlier runs are kept. postponed: the budget was spent before; the next run begins with what was"
+            " not read for longest. skipped: not asked for.",
         ),
         "rows": RunColumn("int64", "Rows read."),
         "calls": RunColumn(
@@ -28,6 +44,9 @@ EXTRACTION_SCOPES = RunTable(
         "retried": RunColumn("int64", "Requests that repeated an earlier one."),
         "excepted_repositories": RunColumn(
             "int64", "Repositories that could not be read and keep the rows of earlier runs."
+        ),
+        "resumes_at": RunColumn(
+            "string", "The repository with which the next run goes on, where the budget ended; else NULL."
         ),
         "note": RunColumn("string", "What to know of how it was read; NULL if there is nothing."),
         "started_at": RunColumn("timestamp", "When reading began (UTC)."),

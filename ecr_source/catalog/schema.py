@@ -144,7 +144,8 @@ def _asked(operation: Operation, column: str) -> _Described:
 
 def _outcome_description(operation: Operation, outcome: Outcome) -> str:
     names = dict.fromkeys(["complete", *operation.absent.values(), *outcome.names.values()])
-    return f"What came of asking: {', '.join(names)}; denied, call_failed, left_out (by a bound)."
+    no_answer = "denied, call_failed, left_out (by a bound), not_asked (budget spent)"
+    return f"What came of asking: {', '.join(names)}; {no_answer}."
 
 
 def _member(operation: Operation, rows: str, path: str) -> _Described:

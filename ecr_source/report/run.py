@@ -12,7 +12,7 @@ from ecr_source.report.progress import make_progress
 from ecr_source.report.tables import print_outcome
 from ecr_source.run import RunSettings, run
 
-COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, STOPPED = 0, 1, 2, 3, 130
+COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3, 4, 130
 
 
 def run_and_report(settings: RunSettings) -> int:
@@ -44,7 +44,9 @@ def refuse(reason: object, code: int) -> int:
 def _exit_code(outcome: Outcome) -> int:
     if outcome.nothing_read:
         return NOTHING_LOADED
-    return INCOMPLETE if outcome.incomplete else COMPLETE
+    if outcome.incomplete:
+        return INCOMPLETE
+    return POSTPONED if outcome.postponed else COMPLETE
 
 
 def _print_line(console: Console, line: str) -> None:

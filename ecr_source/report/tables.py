@@ -12,11 +12,14 @@ from rich.text import Text
 
 from ecr_source import catalog
 from ecr_source.catalog.model import iam_action
+from ecr_source.catalog.run import SKIPPED
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
-from ecr_source.catalog.table import RunTable, Table
-from ecr_source.ledger import Outcome
+from ecr_source.catalog.table import COMPLETE, RunTable, Table
+from ecr_source.ledger import Outcome, TableOutcome
 
 _WIDE = 1_000
+_SCOPES_SHOWN = 20
+_SUMMED = ("rows", "calls", "throttled")
 
 
 def print_grid(console: Console, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -48,14 +51,41 @@ def _text(value: object) -> str:
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    """What came of each scope and group of tables, and below it a sentence for each thing that could not be read."""
-    print_grid(
-        console,
-        ("scope", "tables", "status", "rows", "calls", "throttled", "seconds"),
-        [(g.scope, g.table, g.status, g.rows, g.calls, g.throttled, g.seconds) for g in outcome.groups()],
-    )
+    """What came of each scope and group of tables, and below it a sentence for each thing that could not be read.
+
+    Of many scopes, the groups of all together, and those that are not complete.
+    """
+    groups = outcome.groups()
+    if len({group.scope for group in groups}) > _SCOPES_SHOWN:
+        _print_summary(console, groups)
+        groups = [group for group in groups if group.status not in (COMPLETE, SKIPPED)]
+    if groups:
+        print_grid(
+            console,
+            ("scope", "tables", "status", "rows", "calls", "throttled", "seconds"),
+            [(g.scope, g.table, g.status, g.rows, g.calls, g.throttled, g.seconds) for g in groups],
+        )
     for message in dict.fromkeys(table.message for table in outcome.incomplete):
         console.print(message, markup=False, highlight=False, soft_wrap=True)
+    if waiting := {table.scope for table in outcome.postponed}:
+        console.print(
+            f"the budget was spent: the next run begins with what it did not reach in {len(waiting):,} scopes"
+        )
+
+
+def _print_summary(console: Console, groups: Sequence[TableOutcome]) -> None:
+    by_status: dict[tuple[str, str], list[TableOutcome]] = {}
+    for group in groups:
+        by_status.setdefault((group.table, group.status), []).append(group)
+    print_grid(
+        console,
+        ("tables", "status", "scopes", "rows", "calls", "throttled"),
+        [
+            (table, status, len(some), *(sum(getattr(one, name) for one in some) for name in _SUMMED))
+            for (table, status), some in by_status.items()
+        ],
+    )
+    console.print()
 
 
 def catalog_as_json() -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 
+from ecr_source.access import Access
 from ecr_source.api import Api, Response
 from ecr_source.arrow import Page, flatten
 from ecr_source.catalog import GROUPS
@@ -19,7 +20,7 @@ from ecr_source.catalog.image import DESCRIBE_IMAGES
 from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.catalog.table import Operation
-from ecr_source.scopes import Access, connect
+from ecr_source.scopes import Target, find_scopes
 
 NOW = datetime.now(UTC)
 THREADS = 8
@@ -56,8 +57,9 @@ def images(url: str, database: str) -> None:
 
 
 def connected(url: str) -> Api:
-    (connection,) = connect(Access(("eu-west-1",), endpoint_url=url))
-    return Api(connection)
+    (target,) = find_scopes(Access(("eu-west-1",), endpoint_url=url))
+    assert isinstance(target, Target)
+    return Api(target.connect())
 
 
 def rows(api: Api, operation: Operation, responses: Sequence[tuple[dict[str, str], Response]]) -> Iterator[Part]:

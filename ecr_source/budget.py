@@ -1,0 +1,51 @@
+"""How much a run may ask for: calls, and seconds of reading."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from ecr_source.errors import BudgetSpent
+
+
+class Budget:
+    """At most `max_calls` requests, retries included, and none `max_seconds` after now; None is no bound.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        max_calls: int | None = None,
+        max_seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._calls_left = max_calls
+        self._clock = clock
+        self._ends_at = None if max_seconds is None else clock() + max_seconds
+        self._lock = threading.Lock()
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a bound at all."""
+        return self._calls_left is not None or self._ends_at is not None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing may be asked any more."""
+        return (self._calls_left is not None and self._calls_left <= 0) or (
+            self._ends_at is not None and self._clock() >= self._ends_at
+        )
+
+    def take(self) -> None:
+        """Takes one request out of the budget.
+
+        Raises:
+            BudgetSpent: there is none left.
+        """
+        with self._lock:
+            if self.is_spent:
+                raise BudgetSpent("the budget of the run is spent")
+            if self._calls_left is not None:
+                self._calls_left -= 1

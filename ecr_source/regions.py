@@ -1,0 +1,55 @@
+"""Regions and partitions, as the installed botocore knows them. No ARN and no host name is assumed."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+
+from ecr_source.catalog.model import botocore_session
+from ecr_source.errors import ConfigurationError
+
+# The region of a partition that is enabled in every account; of the others botocore's first one.
+_ALWAYS_ENABLED = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+
+
+def check_region(region: str) -> None:
+    """Checks that botocore knows `region`, and ECR in it.
+
+    Raises:
+        ConfigurationError: it does not; with the region that was probably meant.
+    """
+    with_ecr = _regions("ecr")
+    if region in with_ecr:
+        return
+    # EC2 is in every region, so its list is the list of regions.
+    if region in _regions("ec2"):
+        raise ConfigurationError(f'region "{region}" has no ECR endpoint in the installed botocore')
+    near = difflib.get_close_matches(region, with_ecr, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else "a newer region needs a newer boto3"
+    raise ConfigurationError(f'unknown region "{region}": {hint}')
+
+
+def regions_with_ecr(partition: str) -> list[str]:
+    """The regions of `partition` with an ECR endpoint, those included that an account has to enable."""
+    return [region for region, its in _regions("ecr").items() if its == partition]
+
+
+def partition_of(region: str) -> str:
+    """The partition of `region`, also of one that is newer than botocore."""
+    return str(botocore_session().get_partition_for_region(region))
+
+
+def always_enabled(partition: str) -> str:
+    """A region of `partition` that knows the credentials of every account."""
+    return _ALWAYS_ENABLED.get(partition) or regions_with_ecr(partition)[0]
+
+
+@cache
+def _regions(service: str) -> dict[str, str]:
+    """The regions with an endpoint of `service`, each with its partition."""
+    session = botocore_session()
+    return {
+        region: partition
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions(service, partition)
+    }

@@ -1,0 +1,82 @@
+"""Where a run keeps what it has not loaded yet: a folder that no other run uses meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from dlt.common.pipeline import get_dlt_pipelines_dir
+from filelock import AcquireReturnProxy, FileLock, Timeout
+
+from ecr_source.errors import DestinationUnusable
+
+_BESIDE = "ecr-source"
+
+
+@dataclass(frozen=True)
+class WorkingFolder:
+    """A folder for the pipeline's packages and state: dlt's own, or, beside a run that has that one, another."""
+
+    path: Path
+    place: str
+
+    def left_behind(self) -> Iterator[WorkingFolder]:
+        """The folders beside dlt's own of runs into the same destination that are over; locked while looked at."""
+        for path in sorted(_folder_beside(self.place).parent.glob(f"{_name(self.place)}-*/")):
+            if path != self.path and (lock := _locked(path)):
+                with lock:
+                    yield WorkingFolder(path, self.place)
+
+    def delete(self) -> None:
+        """Deletes the folder and all that is in it."""
+        shutil.rmtree(self.path)
+
+
+@contextmanager
+def working_folder(place: str, *, shared: bool) -> Iterator[WorkingFolder]:
+    """The folder of a run into the destination that `place` names.
+
+    Locks end with the process, also when that is killed.
+
+    Raises:
+        DestinationUnusable: another run loads into it, and runs may not share it.
+    """
+    with ExitStack() as locks:
+        if not shared:
+            alone = _locked(_folder_beside(place))
+            if alone is None:
+                raise DestinationUnusable(f"another run loads into {place}: wait for its end, and run again")
+            locks.enter_context(alone)
+        for folder in _candidates(place):
+            if lock := _locked(folder):
+                locks.enter_context(lock)
+                yield WorkingFolder(folder, place)
+                return
+
+
+def _candidates(place: str) -> Iterator[Path]:
+    yield Path(get_dlt_pipelines_dir())
+    for number in count(2):
+        yield _folder_beside(place).with_name(f"{_name(place)}-{number}")
+
+
+def _folder_beside(place: str) -> Path:
+    return Path(get_dlt_pipelines_dir()) / _BESIDE / _name(place)
+
+
+def _name(place: str) -> str:
+    return hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
+
+
+def _locked(folder: Path) -> AcquireReturnProxy | None:
+    """The lock of `folder`, taken; None if a run has it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return FileLock(folder.with_name(f"{folder.name}.lock")).acquire(blocking=False)
+    except Timeout:
+        return None
