@@ -17,7 +17,7 @@ ACCOUNT_PLACE = "{account}"
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _UNIT = re.compile(r"(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})")
-_ROLE = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|\{account\}):role/[\w+=,.@/{}-]+")
+_ROLE = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|\{account\}):role/[\w+=,.@/-]+", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
 
 
@@ -81,16 +81,25 @@ def check_access(access: Access) -> None:
     _check_accounts(access)
 
 
+def account_of_role(arn: str) -> str:
+    """The account that the role is in, or `{account}`.
+
+    Raises:
+        ConfigurationError: it is not the ARN of a role.
+    """
+    match = _ROLE.fullmatch(arn)
+    if match is None:
+        raise ConfigurationError(
+            f'role ARN "{arn}" is not of the form arn:aws:iam::123456789012:role/name, where {ACCOUNT_PLACE} may'
+            " stand for the account"
+        )
+    return match[1]
+
+
 def _check_roles(access: Access) -> None:
     accounts: dict[str, str] = {}
     for arn in access.role_arns:
-        match = _ROLE.fullmatch(arn)
-        if match is None or arn.replace(ACCOUNT_PLACE, "").count("{"):
-            raise ConfigurationError(
-                f'role ARN "{arn}" is not of the form arn:aws:iam::123456789012:role/name, where {ACCOUNT_PLACE} may'
-                " stand for the account"
-            )
-        account = match[1]
+        account = account_of_role(arn)
         if account in accounts:
             raise ConfigurationError(
                 f'two roles, "{accounts[account]}" and "{arn}", would read the same account: give one for each account'

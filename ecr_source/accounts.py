@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_source.access import ACCOUNT_PLACE
+from ecr_source.access import ACCOUNT_PLACE, account_of_role
 from ecr_source.catalog import GET_CALLER_IDENTITY
 from ecr_source.errors import ConfigurationError, CredentialsRejected, OrganizationUnreadable, masked
 from ecr_source.regions import always_enabled, partition_of
@@ -77,7 +77,7 @@ def accounts_to_read(session: Session, caller: Caller, region: str) -> list[Acco
     access = session.access
     if not access.role_arns:
         return [Account(caller.account_id, session)]
-    named = {arn.split(":")[4]: arn for arn in access.role_arns if ACCOUNT_PLACE not in arn}
+    named = {account_of_role(arn): arn for arn in access.role_arns if ACCOUNT_PLACE not in arn}
     by_pattern = [] if access.role_pattern is None else _accounts_of_the_pattern(session, region)
     roles: dict[str, str | None] = dict(named)
     for account_id in by_pattern:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.model import OperationModel
 
 from ecr_source.budget import Budget
-from ecr_source.catalog.model import is_paginated, takes
+from ecr_source.catalog.model import iam_action, is_paginated, takes
 from ecr_source.catalog.table import Operation
 from ecr_source.decode import decode, on_arrow_threads, parse
 from ecr_source.errors import (
@@ -287,7 +287,10 @@ class Api:
             kind = Absent
         elif code in _DENIED:
             kind = Denied
-            text = f"{where}: access denied; allow {operation} in the caller's IAM policy ({message})"
+            text = (
+                f"{where}: access denied; allow {iam_action(operation)} in the caller's IAM policy,"
+                f' "ecr-source iam-policy" prints the statement ({message})'
+            )
         elif code in _DISABLED:
             kind = Disabled
             text = f"{where}: the region is not enabled for the account, or does not accept its session token ({code})"

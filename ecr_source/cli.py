@@ -1,4 +1,4 @@
-"""What people type: `ecr-source run`, `plan`, `check`, `tables`, `demo`."""
+"""What people type: `ecr-source run`, `plan`, `check`, `iam-policy`, `tables`, `demo`."""
 
 from __future__ import annotations
 
@@ -303,6 +303,40 @@ def check_command(
         moves_last_recorded_pull_time=moves_last_recorded_pull_time,
     )
     raise typer.Exit(check_and_report(settings))
+
+
+@app.command("iam-policy")
+def iam_policy_command(
+    region: Region = None,
+    role_arn: RoleArn = None,
+    organization: Organization = None,
+    external_id: ExternalId = None,
+    trusted_principal: Annotated[
+        list[str] | None,
+        typer.Option(help="Who may assume the role: an account id or an ARN; repeatable. Adds trust_policy."),
+    ] = None,
+    table: TableOption = None,
+    findings_from: FindingsFrom = None,
+) -> None:
+    """Print the least IAM policies that a run with these options needs, as JSON; nothing is called.
+
+    role_policy is for what reads: the role in each account, or the user. trust_policy says who may assume the role.
+    caller_policy is for the credentials that start the run; where they read their own account, they need role_policy
+    too.
+
+    ecr-source iam-policy | jq .role_policy > policy.json
+    """
+    from ecr_source.report.permissions import print_policies
+
+    settings = _settings(
+        regions=region,
+        role_arns=role_arn,
+        organization=organization,
+        external_id=external_id,
+        tables=table,
+        findings_from=findings_from,
+    )
+    raise typer.Exit(print_policies(settings, trusted_principal or ()))
 
 
 def _settings(**given: object) -> RunSettings:

@@ -148,7 +148,7 @@ def plan_run(settings: RunSettings) -> list[Cost]:
     """
     tables = catalog.select_tables(settings.tables or ())
     access = access_of(settings)
-    without = catalog.FINDINGS_FROM.get(settings.findings_from, ())
+    without = catalog.not_called(settings.findings_from)
     with working_folder(_place(settings), shared=True) as folder:
         pipeline = open_pipeline(settings, NULL_COLLECTOR, folder)
         return plan(access, tables, settings.repositories or (), without, Known(pipeline))
@@ -164,7 +164,7 @@ def check_run(settings: RunSettings) -> list[ScopeCheck]:
     """
     tables = catalog.select_tables(settings.tables or ())
     check_side_effects(tables, allowed=settings.moves_last_recorded_pull_time)
-    return check(access_of(settings), tables, catalog.FINDINGS_FROM.get(settings.findings_from, ()))
+    return check(access_of(settings), tables, catalog.not_called(settings.findings_from))
 
 
 def open_pipeline(settings: RunSettings, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:

@@ -185,15 +185,12 @@ def _bounds(latest: int | None, pushed_within: float | None, tag: str | None, ma
 
 
 def _without(findings_from: str, bounds: Sequence[object]) -> Collection[Operation]:
-    if findings_from not in catalog.FINDINGS_FROM:
-        raise ConfigurationError(
-            f'findings cannot be read from "{findings_from}": it is one of {", ".join(catalog.FINDINGS_FROM)}'
-        )
+    without = catalog.not_called(findings_from)
     if findings_from != "ecr" and any(bound is not None for bound in bounds):
         raise ConfigurationError(
             f"bounds on images save calls for each image, which {findings_from} does not need: leave them out"
         )
-    return catalog.FINDINGS_FROM[findings_from]
+    return without
 
 
 def _resources(walk: _SharedWalk, selected: Sequence[Table]) -> Iterator[DltResource]:

@@ -219,9 +219,11 @@ def assert_failed_everywhere(done: subprocess.CompletedProcess[str], query: Quer
 
 def test_access_denied_names_the_permission_to_add(ecr: Ecr, server: EcrServer, query: Query) -> None:
     server.fail(DENIED)
-    assert_failed_everywhere(
-        ecr("run"), query, "denied", "access denied; allow ecr:DescribeRepositories in the caller's IAM policy"
+    done = ecr("run")
+    sentence = (
+        'access denied; allow ecr:DescribeRepositories in the caller\'s IAM policy, "ecr-source iam-policy" prints'
     )
+    assert_failed_everywhere(done, query, "denied", sentence)
 
 
 def test_a_region_that_is_not_enabled_is_told_from_wrong_credentials(ecr: Ecr, server: EcrServer, query: Query) -> None:

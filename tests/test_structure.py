@@ -52,6 +52,7 @@ ORDER = [
     "destination",
     "plan",
     "check",
+    "permissions",
     "views",
     "working_folder",
     "run",
@@ -60,6 +61,8 @@ ORDER = [
     "report.tables",
     "report.run",
     "report.plan",
+    "report.check",
+    "report.permissions",
     "demo",
     "cli",
 ]

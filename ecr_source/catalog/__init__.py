@@ -30,6 +30,7 @@ __all__ = [
     "TABLES",
     "called_for",
     "group_of",
+    "not_called",
     "operations_of",
     "select_tables",
 ]
@@ -84,6 +85,19 @@ FINDINGS_FROM: dict[str, frozenset[Operation]] = {
 """Who is asked for findings, with the operations that are not called then."""
 
 
+def not_called(findings_from: str) -> frozenset[Operation]:
+    """The operations that are not called where findings are asked from this one of `FINDINGS_FROM`.
+
+    Raises:
+        ConfigurationError: there is no such one.
+    """
+    if findings_from not in FINDINGS_FROM:
+        raise ConfigurationError(
+            f'findings cannot be read from "{findings_from}": it is one of {", ".join(FINDINGS_FROM)}'
+        )
+    return FINDINGS_FROM[findings_from]
+
+
 def group_of(table: Table) -> str:
     """The name of the group that `table` is in; empty for a table that is in none."""
     return next((name for name, tables in GROUPS.items() if table in tables), "")
@@ -102,9 +116,9 @@ def operations_of(tables: Iterable[Table], without: Collection[Operation] = ()) 
     return list(found)
 
 
-def called_for(table: Table) -> list[Operation]:
+def called_for(table: Table, without: Collection[Operation] = ()) -> list[Operation]:
     """All operations that may be called to fill `table`, those included that say whether another one can tell."""
-    operations = operations_of([table])
+    operations = operations_of([table], without)
     asked_first = [operation.only_where.operation for operation in operations if operation.only_where]
     return list(dict.fromkeys([*operations, *asked_first]))
 

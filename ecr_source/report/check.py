@@ -25,7 +25,7 @@ def check_and_report(settings: RunSettings) -> int:
     except EcrSourceError as error:
         return refuse(error, NOTHING_LOADED)
     tables = catalog.select_tables(settings.tables or ())
-    without = catalog.FINDINGS_FROM.get(settings.findings_from, ())
+    without = catalog.not_called(settings.findings_from)
     rows = [row for check in checks for row in _rows(check, tables, without)]
     print_check(Console(), checks, rows)
     statuses = {status for _, _, _, status, _ in rows}
