@@ -46,6 +46,7 @@ ORDER = [
     "reading",
     "walk",
     "ledger",
+    "pseudonyms",
     "modes",
     "earlier",
     "source",
