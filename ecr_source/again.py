@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.catalog.table import AskAgain, Table
 from ecr_source.scopes import Scope
+
+NEVER = datetime.fromtimestamp(0, UTC)
 
 IMAGE = ("repository_name", "image_digest")
 """The columns that name an image within a scope."""
@@ -52,8 +54,11 @@ class Earlier(Protocol):
     def resumes_at(self, table: Table, scope: Scope) -> str:
         """The repository at which the budget of the last run ended for `table`; empty if it did not."""
 
-    def last_read(self) -> Mapping[tuple[str, Scope], datetime]:
-        """When each table, by its name, was read last in each scope, completely or in part."""
+    def last_read(self, table: Table, scope: Scope) -> datetime:
+        """When `table` was read last, completely or in part; `NEVER` if it was not."""
+
+    def names(self, names: pa.Array) -> pa.Array:
+        """The names that images have in the rows of earlier runs, where that is not how the registry names them."""
 
 
 class Nothing:
@@ -71,14 +76,18 @@ class Nothing:
         """None."""
         return ""
 
-    def last_read(self) -> Mapping[tuple[str, Scope], datetime]:
-        """None."""
-        return {}
+    def last_read(self, table: Table, scope: Scope) -> datetime:
+        """`NEVER`."""
+        return NEVER
+
+    def names(self, names: pa.Array) -> pa.Array:
+        """The same."""
+        return names
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The images to ask about, those that a bound leaves out, and the names of those whose rows are kept.
+    """The images to ask about, those that a bound leaves out, and the names, in the registry, of those that are kept.
 
     Those to ask come in the order of need: never asked before, then the longest ago; `asked_before` are the names of
     the latter.
@@ -97,15 +106,18 @@ def choose(
     again: AskAgain,
     bounds: Bounds,
     now: datetime,
+    earlier_names: Callable[[pa.Array], pa.Array],
 ) -> Choice:
-    """Sorts `images` (columns of the table images); `tagged` are rows of image_tags, `earlier` of the record."""
+    """Sorts `images` (columns of the table images); `tagged` are rows of image_tags, `earlier` of the record, in which
+    the images have their `earlier_names`.
+    """
     names = image_names(images)
     inside = _within_bounds(images, names, tagged, bounds, now) if again.bounded else None
-    known = _known(images, names, earlier, again, bounds, now)
+    known = _known(images, earlier_names(names), earlier, again, bounds, now)
     if inside is None:
         inside = pa.repeat(pa.scalar(True), len(names))
     wanted = pc.and_(inside, pc.invert(known))
-    ask, asked_before = _in_order_of_need(images.filter(wanted), names.filter(wanted), earlier)
+    ask, asked_before = _in_order_of_need(images.filter(wanted), names.filter(wanted), earlier, earlier_names)
     return Choice(ask, images.filter(pc.invert(inside)), names.filter(pc.and_(inside, known)), asked_before)
 
 
@@ -115,12 +127,13 @@ def image_names(rows: pa.Table | pa.RecordBatch) -> pa.Array:
     return names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
 
 
-def _in_order_of_need(images: pa.Table, names: pa.Array, earlier: pa.Table | None) -> tuple[pa.Table, pa.Array]:
+def _in_order_of_need(
+    images: pa.Table, names: pa.Array, earlier: pa.Table | None, earlier_names: Callable[[pa.Array], pa.Array]
+) -> tuple[pa.Table, pa.Array]:
     if earlier is None or not len(names):
         return images, names.slice(0, 0)
-    position = pc.index_in(names, image_names(earlier))
-    never = pa.scalar(datetime.fromtimestamp(0, UTC), TIMESTAMP)
-    asked_at = pc.fill_null(earlier["extracted_at"].combine_chunks().take(position), never)
+    position = pc.index_in(earlier_names(names), image_names(earlier))
+    asked_at = pc.fill_null(earlier["extracted_at"].combine_chunks().take(position), pa.scalar(NEVER, TIMESTAMP))
     return images.take(pc.sort_indices(asked_at)), names.filter(position.is_valid())
 
 

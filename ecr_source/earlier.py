@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 
 import dlt
@@ -14,6 +14,7 @@ import pyarrow as pa
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 
+from ecr_source.again import NEVER
 from ecr_source.catalog import EXTRACTION_SCOPES
 from ecr_source.catalog.run import READ
 from ecr_source.catalog.schema import arrow_schema
@@ -33,7 +34,7 @@ class _LastRead:
     resumes_at: str | None
 
 
-_NEVER = _LastRead(datetime.fromtimestamp(0, UTC), None)
+_NOT_READ = _LastRead(NEVER, None)
 
 
 class Loaded:
@@ -71,11 +72,11 @@ class Loaded:
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
         """The repository at which the budget of the last run ended for `table`; empty if it did not."""
-        return self._last_reads.get((table.name, scope), _NEVER).resumes_at or ""
+        return self._last_reads.get((table.name, scope), _NOT_READ).resumes_at or ""
 
-    def last_read(self) -> Mapping[tuple[str, Scope], datetime]:
-        """When each table, by its name, was read last in each scope, completely or in part."""
-        return {key: last.started_at for key, last in self._last_reads.items()}
+    def last_read(self, table: Table, scope: Scope) -> datetime:
+        """When `table` was read last, completely or in part; `NEVER` if it was not."""
+        return self._last_reads.get((table.name, scope), _NOT_READ).started_at
 
     @cached_property
     def _last_reads(self) -> dict[tuple[str, Scope], _LastRead]:
@@ -90,6 +91,10 @@ class Loaded:
         except _NOT_AS_NOW:
             return {}
         return {(name, Scope(account, region)): _LastRead(*last) for name, account, region, *last in rows}
+
+    def names(self, names: pa.Array) -> pa.Array:
+        """The same: the tables name images as the registry does."""
+        return names
 
     @property
     def _current(self) -> str:

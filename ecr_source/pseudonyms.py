@@ -6,14 +6,16 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecr_source.again import Earlier
 from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import Table
 from ecr_source.errors import ConfigurationError
 from ecr_source.scopes import Scope
 from ecr_source.spool import TableFile
@@ -30,12 +32,13 @@ _CANDIDATE = r"[0-9]{12}|[0-9]{4}-[0-9]{4}-[0-9]{4}|\\u003[0-9]"
 
 # The letters and digits of an escape flank nothing: `%3A123456789012`, `%253A…` (encoded twice), `\u003a…`, `\n…`.
 _ESCAPE = r"%(?:25)?[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[bfnrt]"
+_AFTER_ESCAPE = r"(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\[bfnrt])"
 _ID = re.compile(
     rf"""
       (?<![0-9A-Za-z]) (?P<account>[0-9]{{12}}) (?![0-9A-Za-z])
     | (?P<escape>{_ESCAPE}) (?P<escaped>[0-9]{{12}}) (?![0-9A-Za-z])
     | (?<![0-9A-Za-z-]) (?P<hyphened>[0-9]{{4}}-[0-9]{{4}}-[0-9]{{4}}) (?![0-9A-Za-z-])
-    | (?:(?<![0-9A-Fa-f])|(?<=%[0-9A-Fa-f]{{2}})) (?P<digest>[0-9A-Fa-f]{{64}}) (?![0-9A-Fa-f])
+    | (?:(?<![0-9A-Fa-f])|{_AFTER_ESCAPE}) (?P<digest>[0-9A-Fa-f]{{64}}) (?![0-9A-Fa-f])
     | (?P<digits>[0-9]{{12,}})
     """,
     re.VERBOSE,
@@ -163,6 +166,26 @@ class Pseudonyms:
 
     def _pseudonym(self, account: str) -> str:
         return "x" + hmac.digest(self._key, account.encode(), "sha256").hex()[: _ID_LENGTH - 1]
+
+
+class EarlierUnderPseudonyms:
+    """What earlier runs loaded with pseudonyms, for a walk that knows accounts by their ids (an `again.Earlier`)."""
+
+    def __init__(self, earlier: Earlier, pseudonyms: Pseudonyms) -> None:
+        self._earlier = earlier
+        self._pseudonyms = pseudonyms
+
+    def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
+        """As `earlier` has it of the scope."""
+        return self._earlier.asked(record, tables, self._pseudonyms.scope(scope))
+
+    def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
+        """As `earlier` has them of the scope."""
+        return self._earlier.rows(table, self._pseudonyms.scope(scope))
+
+    def names(self, names: pa.Array) -> pa.Array:
+        """The names with pseudonyms."""
+        return self._pseudonyms.column(names)
 
 
 def _is_json_document(text: str) -> bool:

@@ -217,7 +217,8 @@ class Reading:
         images = _table(file, [*self._answers.columns, "image_pushed_at"])
         tagged = parents.tags.batches() if parents.tags and parents.bounds.tag else ()
         earlier = parents.earlier.asked(record, self.tables, self.api.scope) if record else None
-        choice = choose(images, tagged, earlier, again, parents.bounds, self.started_at)
+        names = parents.earlier.names
+        choice = choose(images, tagged, earlier, again, parents.bounds, self.started_at, names)
         self._kept = choice.keep
         self._asked_before = choice.asked_before
         self._answered += len(choice.keep)
@@ -383,11 +384,12 @@ class Reading:
     def _keep_earlier_rows(self) -> None:
         if self.operation.again is None or self._parents is None:
             return
+        earlier = self._parents.earlier
         unasked = pa.concat_arrays([self._kept, pa.array(self._left.images, pa.string())])
         failed = pa.concat_arrays([unasked, pa.array(sorted(self._failures.images), pa.string())])
         for table, filling in dict(self._answers.fillings).items():
-            kept = unasked if filling.whatever_comes else failed
-            for batch in self._parents.earlier.rows(table, self.api.scope) if len(kept) else ():
+            kept = earlier.names(unasked if filling.whatever_comes else failed)
+            for batch in earlier.rows(table, self.api.scope) if len(kept) else ():
                 names = image_names(batch.rename_columns(_with_image_digest(batch, filling)))
                 self._answers.spool.add({table: pa.Table.from_batches([batch]).filter(pc.is_in(names, kept))})
 

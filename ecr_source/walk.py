@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ecr_source import catalog
-from ecr_source.again import Bounds, Earlier, Nothing
+from ecr_source.again import NEVER, Bounds, Earlier, Nothing
 from ecr_source.api import Api, Usage
 from ecr_source.budget import Budget
 from ecr_source.catalog.image import IMAGE_TAGS, IMAGES
@@ -134,12 +134,9 @@ class Walk:
         return sorted(reads, key=lambda read: order[read.scope])
 
     def _oldest_first(self, scopes: Sequence[Found]) -> list[Found]:
-        last_read = self.earlier.last_read()
-        never = datetime.fromtimestamp(0, UTC)
-
         def read_at(found: Found) -> datetime:
-            names = [table.name for table in self._tables_of(found)]
-            return min((last_read.get((name, found.scope), never) for name in names), default=never)
+            tables = self._tables_of(found)
+            return min((self.earlier.last_read(table, found.scope) for table in tables), default=NEVER)
 
         return sorted(scopes, key=read_at)
 

@@ -23,6 +23,7 @@ from ecr_source.spool import TableFile
 KEY = b"0123456789abcdef"
 ACCOUNT, OTHER_ACCOUNT, UNKNOWN_ACCOUNT = "123456789012", "210987654321", "999988887777"
 KNOWN = (ACCOUNT, OTHER_ACCOUNT)
+ESCAPES = r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[bfnrt]"
 DIGEST = f"ab{ACCOUNT}cd".ljust(64, "e")
 
 pseudonyms = Pseudonyms(KEY, KNOWN)
@@ -32,7 +33,7 @@ pseudonym, other_pseudonym, unknown_pseudonym = map(pseudonyms.text, (ACCOUNT, O
 def accounts_in(text: str) -> list[str]:
     """The account ids in a text: what stands alone, and what is known, but for digests."""
     alone = re.findall(r"(?<![0-9A-Za-z])[0-9]{12}(?![0-9A-Za-z])", text)
-    without_digests = re.sub(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])", "", text)
+    without_digests = re.sub(rf"({ESCAPES}|(?<![0-9A-Fa-f]))[0-9A-Fa-f]{{64}}(?![0-9A-Fa-f])", "", text)
     return alone + [account for account in KNOWN if account in without_digests]
 
 
@@ -86,6 +87,7 @@ def test_a_known_id_is_replaced_wherever_it_stands(text: str) -> None:
         "",
         f"sha256:{DIGEST}",
         f"sha256%3A{DIGEST}",
+        f"not JSON: \\u003a{DIGEST}",
         f"sha256-{DIGEST.upper()}.sig",
         f"team{UNKNOWN_ACCOUNT}",
         f"{UNKNOWN_ACCOUNT}0",
@@ -202,6 +204,12 @@ def test_any_json_text_stays_one_with_its_strings_replaced(document: Any, ascii_
 def test_a_column_holds_what_each_of_its_texts_becomes(texts: list[str | None]) -> None:
     expected = [None if text is None else pseudonyms.text(text) for text in texts]
     assert pseudonyms.column(pa.array(texts, pa.string())).to_pylist() == expected
+
+
+@pytest.mark.parametrize("spelled", [ACCOUNT, "1234-5678-9012", "".join(f"\\u003{digit}" for digit in ACCOUNT)])
+def test_a_column_that_holds_an_id_in_one_spelling_only_is_replaced(spelled: str) -> None:
+    (replaced,) = pseudonyms.column(pa.array([f'["{spelled}"]'])).to_pylist()
+    assert json.loads(replaced)[0].replace("-", "") == pseudonym
 
 
 def test_numbers_and_times_of_a_table_stay() -> None:
