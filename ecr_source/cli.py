@@ -97,6 +97,13 @@ MovesLastRecordedPullTime = Annotated[
         help="Allow the group manifests, whose reading counts as a pull of every image.",
     ),
 ]
+MaskAccounts = Annotated[
+    bool | None,
+    typer.Option(
+        "--mask-accounts",
+        help="Load stable pseudonyms in place of account ids; the variable ECR_SOURCE_MASK_KEY holds their key.",
+    ),
+]
 MaxInFlight = Annotated[
     int | None, typer.Option(help="The most calls under way, in all scopes together.", show_default="32", min=1)
 ]
@@ -141,6 +148,7 @@ def run_command(
         float | None, typer.Option(help="Ask an image again after DAYS.", show_default="7", min=0)
     ] = None,
     moves_last_recorded_pull_time: MovesLastRecordedPullTime = None,
+    mask_accounts: MaskAccounts = None,
     max_in_flight: MaxInFlight = None,
     max_calls: Annotated[
         int | None, typer.Option(help="Make at most N calls; the next run begins with what they did not reach.", min=0)
@@ -195,6 +203,7 @@ def run_command(
         findings_tag=findings_tag,
         findings_max_age=findings_max_age,
         moves_last_recorded_pull_time=moves_last_recorded_pull_time,
+        mask_accounts=mask_accounts,
         max_in_flight=max_in_flight,
         max_calls=max_calls,
         max_seconds=max_seconds,
@@ -223,6 +232,7 @@ def plan_command(
     dataset: Dataset = None,
     table: TableOption = None,
     repository: Repository = None,
+    mask_accounts: MaskAccounts = None,
     max_in_flight: MaxInFlight = None,
 ) -> None:
     """Say how many calls each group of tables costs in each scope, and how long they take; nothing is loaded.
@@ -251,6 +261,7 @@ def plan_command(
         dataset=dataset,
         tables=table or list(GROUPS),
         repositories=repository,
+        mask_accounts=mask_accounts,
         max_in_flight=max_in_flight,
     )
     raise typer.Exit(plan_and_report(settings))

@@ -21,6 +21,7 @@ from ecr_source.catalog.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.errors import CallFailed
+from ecr_source.pseudonyms import Pseudonyms
 from ecr_source.scopes import Found, Unreachable, find_scopes
 
 _LISTINGS = {REPOSITORIES: DESCRIBE_REPOSITORIES, PUBLIC_REPOSITORIES: DESCRIBE_PUBLIC_REPOSITORIES}
@@ -48,8 +49,9 @@ class Cost:
 class Known:
     """What the destination tells of earlier runs."""
 
-    def __init__(self, pipeline: dlt.Pipeline) -> None:
+    def __init__(self, pipeline: dlt.Pipeline, pseudonyms: Pseudonyms | None) -> None:
         self._pipeline = pipeline
+        self._pseudonyms = pseudonyms
 
     def images(self, scope: str) -> int | None:
         """How many images the scope had when they were loaded last; None if they never were."""
@@ -63,12 +65,13 @@ class Known:
         rows = self._rows(catalog.EXTRACTION_SCOPES.name, f"sum(calls) / nullif({seconds}, 0)", enough, scope)
         return float(rows[0][0]) if rows and rows[0][0] else None
 
-    def _rows(self, table: str, what: str, condition: str, value: str) -> Sequence[Sequence[Any]]:
+    def _rows(self, table: str, what: str, condition: str, scope: str) -> Sequence[Sequence[Any]]:
+        loaded_as = self._pseudonyms.text(scope) if self._pseudonyms else scope
         try:
             with self._pipeline.sql_client() as client:
                 name = client.make_qualified_table_name(table)
                 sql = f"SELECT {what} FROM {name} WHERE {condition}"  # noqa: S608 (names of ours)
-                return client.execute_sql(sql, value) or ()
+                return client.execute_sql(sql, loaded_as) or ()
         except (DatabaseUndefinedRelation, SqlClientNotAvailable):
             return ()
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +20,7 @@ from ecr_source.catalog.table import Table
 from ecr_source.errors import ConfigurationError
 from ecr_source.scopes import Scope
 from ecr_source.spool import TableFile
+from ecr_source.walk import ScopeRead, TableRead
 
 MASK_KEY = "ECR_SOURCE_MASK_KEY"
 """The environment variable that holds the key. It is no setting of dlt, whose traces tell where settings come from."""
@@ -127,6 +129,22 @@ class Pseudonyms:
             excepted=self._names(file.excepted),
         )
 
+    def read(self, read: ScopeRead) -> ScopeRead:
+        """What came of a scope, with pseudonyms in its files and in what is told of it."""
+        return replace(
+            read,
+            scope=self.scope(read.scope),
+            tables=[self._table_read(table) for table in read.tables],
+            errors=[
+                replace(error, resource=self.text(error.resource), message=self.text(error.message))
+                for error in read.errors
+            ],
+        )
+
+    def _table_read(self, read: TableRead) -> TableRead:
+        files = [self.file(file) for file in read.files]
+        return replace(read, files=files, note=self.text(read.note), resumes_at=self.text(read.resumes_at))
+
     def _names(self, names: Sequence[str]) -> tuple[str, ...]:
         return tuple(sorted(map(self.text, names)))
 
@@ -182,6 +200,14 @@ class EarlierUnderPseudonyms:
     def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
         """As `earlier` has them of the scope."""
         return self._earlier.rows(table, self._pseudonyms.scope(scope))
+
+    def resumes_at(self, table: Table, scope: Scope) -> str:
+        """As `earlier` has it of the scope: a name with pseudonyms, which is as good a place to go on from."""
+        return self._earlier.resumes_at(table, self._pseudonyms.scope(scope))
+
+    def last_read(self, table: Table, scope: Scope) -> datetime:
+        """As `earlier` has it of the scope."""
+        return self._earlier.last_read(table, self._pseudonyms.scope(scope))
 
     def names(self, names: pa.Array) -> pa.Array:
         """The names with pseudonyms."""

@@ -26,6 +26,7 @@ from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSource
 from ecr_source.ledger import Outcome
 from ecr_source.modes import IncrementalAppend, parse_mode
 from ecr_source.plan import Cost, Known, plan
+from ecr_source.pseudonyms import Pseudonyms, mask_key
 from ecr_source.scopes import check_credentials
 from ecr_source.source import check_side_effects, ecr_source, read_outcome, spool_folder_of
 from ecr_source.views import create_views
@@ -71,6 +72,7 @@ class RunSettings(BaseConfiguration):
     findings_tag: str | None = None
     findings_max_age: float = 7
     moves_last_recorded_pull_time: bool = False
+    mask_accounts: bool = False
     max_in_flight: int = 32
     max_calls: int | None = None
     max_seconds: float | None = None
@@ -149,9 +151,10 @@ def plan_run(settings: RunSettings) -> list[Cost]:
     tables = catalog.select_tables(settings.tables or ())
     access = access_of(settings)
     without = catalog.not_called(settings.findings_from)
+    pseudonyms = Pseudonyms(mask_key(), ()) if settings.mask_accounts else None
     with working_folder(_place(settings), shared=True) as folder:
         pipeline = open_pipeline(settings, NULL_COLLECTOR, folder)
-        return plan(access, tables, settings.repositories or (), without, Known(pipeline))
+        return plan(access, tables, settings.repositories or (), without, Known(pipeline, pseudonyms))
 
 
 def check_run(settings: RunSettings) -> list[ScopeCheck]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +31,8 @@ from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome, error_rows, group_of_name, scope_rows
 from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
-from ecr_source.scopes import Scope, find_scopes
+from ecr_source.pseudonyms import EarlierUnderPseudonyms, Pseudonyms, mask_key
+from ecr_source.scopes import Found, Scope, find_scopes
 from ecr_source.spool import TableFile
 from ecr_source.walk import ScopeRead, Walk
 
@@ -43,6 +44,8 @@ SCOPES = "scopes"
 
 _OUTCOME = "ecr_outcome"
 _Number = TypeVar("_Number", int, float)
+_NOBODY = "000000000000"
+"""An account id that no account has; its pseudonym tells keys apart."""
 
 
 if dlt.config.get("runtime.dlthub_telemetry") is None:
@@ -77,6 +80,7 @@ def ecr_source(
     findings_tag: str | None = None,
     findings_max_age: float = 7,
     moves_last_recorded_pull_time: bool = False,
+    mask_accounts: bool = False,
     max_in_flight: int = 32,
     max_calls: int | None = None,
     max_seconds: float | None = None,
@@ -120,13 +124,16 @@ def ecr_source(
         findings_max_age: ask again for what an image was asked longer ago than so many days.
         moves_last_recorded_pull_time: allows the group manifests, whose reading counts as a pull of each image, which
             lifecycle rules may act on.
+        mask_accounts: put stable pseudonyms in place of account ids, in all that is loaded; the environment variable
+            ECR_SOURCE_MASK_KEY holds the key. A dataset is masked from its first load on, with one key.
         max_in_flight: the most calls under way at once, in all scopes together.
         max_calls: make at most so many calls; what they do not reach is read first by the next run.
         max_seconds: start no call later than so many seconds after reading began; the same holds.
         spool_folder: where rows wait until their listing is complete; the pipeline's working folder, if none is given.
 
     Raises:
-        ConfigurationError: an argument is wrong, or the dataset was loaded in another mode.
+        ConfigurationError: an argument is wrong, there is no key to mask accounts with, or the dataset was loaded in
+            another mode or masked otherwise.
         CredentialsRejected: AWS does not accept the credentials.
         OrganizationUnreadable: the organization does not tell its accounts.
 
@@ -165,6 +172,7 @@ def ecr_source(
         moves_last_recorded_pull_time=moves_last_recorded_pull_time,
         max_calls=_not_negative("calls", max_calls),
         max_seconds=_not_negative("seconds", max_seconds),
+        masked_with=mask_key() if mask_accounts else None,
         spool_folder=spool_folder,
     )
     yield from _resources(walk, catalog.select_tables(tables or ()))
@@ -250,6 +258,7 @@ class _SharedWalk:
     moves_last_recorded_pull_time: bool
     max_calls: int | None
     max_seconds: float | None
+    masked_with: bytes | None
     spool_folder: str | None
     _load_id: str | None = None
     _reads: list[ScopeRead] = field(default_factory=list)
@@ -274,6 +283,7 @@ class _SharedWalk:
 
     def _walk(self) -> list[ScopeRead]:
         _keep_mode(self.mode.name)
+        _keep_mask(self.masked_with)
         selected = dlt.current.source().selected_resources
         tables = [table for table in catalog.TABLES if table.name in selected]
         if not tables:
@@ -295,10 +305,21 @@ class _SharedWalk:
         )
         services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:
-            return walk.read(find_scopes(self.access, services))
+            return self._read(walk, find_scopes(self.access, services))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def _read(self, walk: Walk, scopes: Sequence[Found]) -> list[ScopeRead]:
+        if self.masked_with is None:
+            return walk.read(scopes)
+        pseudonyms = Pseudonyms(self.masked_with, {found.scope.registry_id for found in scopes})
+        under_pseudonyms = replace(
+            walk,
+            earlier=EarlierUnderPseudonyms(walk.earlier, pseudonyms),
+            observer=_Progress(dlt.current.pipeline().collector, pseudonyms.scope),
+        )
+        return [pseudonyms.read(read) for read in under_pseudonyms.read(scopes)]
 
 
 def check_side_effects(tables: Sequence[Table], *, allowed: bool) -> None:
@@ -320,15 +341,16 @@ class _Progress:
     """Tells dlt's collector how the walk goes on, as counters: `scopes`, and one for each scope and group of tables."""
 
     collector: Collector
+    shown: Callable[[Scope], Scope] = lambda scope: scope
 
     def scopes_found(self, count: int) -> None:
         self.collector.update(SCOPES, inc=0, total=count)
 
     def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
-        self.collector.update(f"{READING}{scope} {group_of_name(table.name)}", rows)
+        self.collector.update(f"{READING}{self.shown(scope)} {group_of_name(table.name)}", rows)
 
     def scope_ended(self, read: ScopeRead) -> None:
-        self.collector.update(SCOPES, inc=1, message=str(read.scope), label=read.status)
+        self.collector.update(SCOPES, inc=1, message=str(self.shown(read.scope)), label=read.status)
 
 
 def _keep_mode(mode: str) -> None:
@@ -343,12 +365,38 @@ def _keep_mode(mode: str) -> None:
         )
 
 
+def _keep_mask(key: bytes | None) -> None:
+    """A dataset keeps the pseudonyms of its first load: rows under other names would stay beside the new ones."""
+    pipeline = dlt.current.pipeline()
+    mask = Pseudonyms(key, ()).text(_NOBODY) if key else ""
+    before = dlt.current.source_state().setdefault("mask", _mask_of_the_last_run(pipeline, mask))
+    if before != mask:
+        loaded = "with plain account ids" if not before else "with another mask key" if mask else "with masked accounts"
+        raise ConfigurationError(
+            f'the dataset "{pipeline.dataset_name}" was loaded {loaded} and would hold every registry twice:'
+            " go on as it was loaded, or load into another dataset"
+        )
+
+
 def _mode_of_the_last_run(pipeline: dlt.Pipeline) -> str | None:
+    return _of_the_last_run(pipeline, "mode")
+
+
+def _mask_of_the_last_run(pipeline: dlt.Pipeline, mask: str) -> str:
+    """`mask`, unless the last run masked accounts and this one does not, or the other way round."""
+    registry_id = _of_the_last_run(pipeline, "registry_id")
+    if registry_id is None or registry_id.isdigit() == (not mask):
+        return mask
+    return "" if mask else registry_id
+
+
+def _of_the_last_run(pipeline: dlt.Pipeline, column: str) -> str | None:
     """What the dataset's own ledger says: dlt's state knows only the pipelines of this name."""
     try:
         with pipeline.sql_client() as client:
             ledger = client.make_qualified_table_name(catalog.EXTRACTION_SCOPES.name)
-            rows = client.execute_sql(f"SELECT mode FROM {ledger} ORDER BY started_at DESC LIMIT 1")  # noqa: S608 (names of ours)
+            sql = f"SELECT {column} FROM {ledger} ORDER BY started_at DESC LIMIT 1"  # noqa: S608 (names of ours)
+            rows = client.execute_sql(sql)
     except (DatabaseUndefinedRelation, SqlClientNotAvailable):
         return None
     return str(rows[0][0]) if rows else None
