@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ecr_source.errors import ConfigurationError, masked
+from ecr_source.errors import ConfigurationError
 from ecr_source.regions import check_region, partition_of
 
 ALL_REGIONS = "all"
@@ -158,4 +158,4 @@ def _check_endpoint_url(url: str | None) -> None:
             "the endpoint URL holds a user name or password, which would end in logs: leave it out"
         )
     if not well_formed:
-        raise ConfigurationError(f'endpoint URL "{masked(url)}" is not of the form http(s)://host[:port]')
+        raise ConfigurationError(f'endpoint URL "{url}" is not of the form http(s)://host[:port]')

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_source.access import ACCOUNT_PLACE, account_of_role
 from ecr_source.catalog import GET_CALLER_IDENTITY
-from ecr_source.errors import ConfigurationError, CredentialsRejected, OrganizationUnreadable, masked
+from ecr_source.errors import ConfigurationError, CredentialsRejected, OrganizationUnreadable
 from ecr_source.regions import always_enabled, partition_of
 from ecr_source.sessions import Session
 
@@ -97,7 +97,7 @@ def _accounts_of_the_pattern(session: Session, region: str) -> list[str]:
     try:
         active = _active_accounts(session, region)
     except (ClientError, BotoCoreError) as error:
-        reason = f"{_code(error)}: {masked(_message(error))}" if isinstance(error, ClientError) else masked(str(error))
+        reason = f"{_code(error)}: {_message(error)}" if isinstance(error, ClientError) else str(error)
         raise OrganizationUnreadable(
             f"cannot list the accounts of the organization: {reason};"
             ' "ecr-source iam-policy --organization" prints what the credentials of the run need'
@@ -139,13 +139,13 @@ def _pages(client: Any, operation: str, member: str, **parameters: str) -> Itera
 def _sentence(region: str, error: ClientError | BotoCoreError) -> str:
     asked = f"cannot ask {GET_CALLER_IDENTITY} in {region} who the credentials belong to"
     if not isinstance(error, ClientError):
-        return f"{asked}: {masked(str(error))}"
+        return f"{asked}: {error}"
     code = _code(error)
     if "Expired" in code:
         return f"the AWS credentials have expired ({code}): get new ones and run again"
     if code in REJECTED:
         return f"AWS does not accept the credentials ({code}): check the access key, secret key and session token"
-    return f"{asked}: {code}: {masked(_message(error))}"
+    return f"{asked}: {code}: {_message(error)}"
 
 
 def _code(error: ClientError) -> str:

@@ -21,6 +21,7 @@ from ecr_source.catalog.coverage import named_paths
 from ecr_source.catalog.model import enumerated
 from ecr_source.catalog.schema import TYPE_OF_SHAPE
 from ecr_source.errors import MalformedResponse, NotWhole
+from ecr_source.redaction import masked_members
 
 UNMODELLED = "unmodelled"
 """The field, in each row of a list, of members that the catalog does not name: JSON text."""
@@ -180,7 +181,7 @@ def _conform_map(entries: Any, type_: pa.DataType, path: str) -> list[dict[str, 
 
 
 def _text(unnamed: dict[str, Any]) -> str:
-    return orjson.dumps(unnamed, option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(masked_members(unnamed), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _conform_structure(value: Any, type_: pa.StructType, path: str) -> tuple[dict[str, Any], dict[str, Any]]:

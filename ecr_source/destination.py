@@ -15,7 +15,7 @@ from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-from ecr_source.errors import DestinationUnusable, masked
+from ecr_source.errors import DestinationUnusable
 from ecr_source.modes import Mode
 
 DUCKDB = "duckdb"
@@ -126,4 +126,4 @@ def _duckdb_reason(database: Path, error: duckdb.Error) -> str:
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return masked(lines[0]) if lines else type(error).__name__
+    return lines[0] if lines else type(error).__name__

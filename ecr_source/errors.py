@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
-_SECRETS = re.compile(
-    r"""
-      \b(?:AKIA|ASIA)[A-Z0-9]{12,}                                   # access key ids
-    | (?<=://)[^\s@]*:\S*(?=@)                                       # user:password of a URL
-    | (?i:(?<=password=)|(?<=secret_access_key=)|(?<=session_token=))[^\s&]+
-    | (?i:(?<=x-amz-security-token[:=])|(?<=signature=)|(?<=credential=))[^\s&,'"]+
-    """,
-    re.VERBOSE,
-)
-
-
-def masked(text: str) -> str:
-    """`text` without access keys, session tokens, signatures and passwords in URLs."""
-    return _SECRETS.sub("***", text)
+from ecr_source.redaction import masked
 
 
 class EcrSourceError(Exception):
-    """Base of all errors that this package raises."""
+    """Base of all errors that this package raises; no message holds a secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(masked(message))
 
 
 class ConfigurationError(EcrSourceError):
@@ -86,7 +74,7 @@ class CallFailed(EcrSourceError):
     status = "failed"
 
     def __init__(self, message: str, *, operation: str, error_code: str, resource: str = "") -> None:
-        super().__init__(masked(message))
+        super().__init__(message)
         self.operation = operation
         self.error_code = error_code
         self.resource = resource

@@ -22,7 +22,8 @@ from ecr_source import catalog
 from ecr_source.access import Access, check_access
 from ecr_source.check import ScopeCheck, check
 from ecr_source.destination import DUCKDB, check_destination, loading_alone, make_destination
-from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError, masked
+from ecr_source.endpoints import endpoint_lines, foreign_endpoints
+from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError
 from ecr_source.ledger import Outcome
 from ecr_source.modes import IncrementalAppend, parse_mode
 from ecr_source.plan import Cost, Known, plan
@@ -92,7 +93,7 @@ def resolve_settings(given: dict[str, Any]) -> RunSettings:
     try:
         return resolve_configuration(RunSettings(), sections=("sources", "ecr"), explicit_value=explicit)
     except ConfigurationException as error:
-        raise ConfigurationError(f"a setting in sources.ecr cannot be read: {masked(str(error))}") from error
+        raise ConfigurationError(f"a setting in sources.ecr cannot be read: {error}") from error
 
 
 def access_of(settings: RunSettings) -> Access:
@@ -139,6 +140,19 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
         finally:
             shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
         return outcome
+
+
+def foreign_endpoint_lines(settings: RunSettings) -> list[str]:
+    """Sentences that name the endpoints which `run` would ask, and `plan_run`, and which are not AWS's own.
+
+    Raises:
+        ConfigurationError: unknown table.
+    """
+    without = catalog.not_called(settings.findings_from)
+    operations = catalog.operations_of(catalog.select_tables(settings.tables or ()), without)
+    services = {"sts", *(operation.service for operation in operations)}
+    access = Access(profile=settings.profile, endpoint_url=settings.endpoint_url)
+    return endpoint_lines(foreign_endpoints(access, services), services)
 
 
 def plan_run(settings: RunSettings) -> list[Cost]:
@@ -240,7 +254,7 @@ def _reason(failure: PipelineStepFailed, folder: WorkingFolder) -> BaseException
             return cause
     text = " ".join(str(causes[-1]).split())
     return LoadFailed(
-        f"cannot {failure.step} what was read: {masked(text)}; the next run goes on from here"
+        f"cannot {failure.step} what was read: {text}; the next run goes on from here"
         f' ("dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages" gives up what waits)'
     )
 

@@ -22,7 +22,8 @@ from botocore.session import Session as BotocoreSession
 
 from ecr_source.access import Access
 from ecr_source.catalog.model import botocore_session
-from ecr_source.errors import ConfigurationError, masked
+from ecr_source.errors import ConfigurationError
+from ecr_source.redaction import redact_secrets_of
 
 # Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
 # minute on an endpoint that is dead: 7 × 6 s for one that never answers. The service answers a page of 1,000 in about a
@@ -64,7 +65,7 @@ class Session:
         if self.access.external_id is not None:
             extra["ExternalId"] = self.access.external_id
         make = partial(
-            botocore_session(self.access.profile).create_client,
+            _botocore_session(self.access.profile).create_client,
             region_name=region,
             endpoint_url=self.access.endpoint_url,
             config=CLIENT_CONFIG,
@@ -80,12 +81,12 @@ def open_session(access: Access) -> Session:
         ConfigurationError: unknown profile, no credentials, an AWS configuration that cannot be read.
     """
     try:
-        session = boto3.Session(botocore_session=botocore_session(access.profile))
+        session = boto3.Session(botocore_session=_botocore_session(access.profile))
         region = session.region_name
     except ProfileNotFound as error:
         raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error
     except BotoCoreError as error:
-        raise ConfigurationError(f"the AWS configuration cannot be read: {masked(str(error))}") from error
+        raise ConfigurationError(f"the AWS configuration cannot be read: {error}") from error
     return Session(access, _credentials(session), region)
 
 
@@ -93,7 +94,7 @@ def _credentials(session: boto3.Session) -> Credentials:
     try:
         credentials = session.get_credentials()
     except BotoCoreError as error:
-        raise ConfigurationError(f"the AWS credentials cannot be read: {masked(str(error))}") from error
+        raise ConfigurationError(f"the AWS credentials cannot be read: {error}") from error
     if credentials is None:
         raise ConfigurationError(
             "no AWS credentials found: set AWS_PROFILE, or the AWS_* variables, or run `aws login`"
@@ -114,7 +115,14 @@ class _Given(CredentialProvider):
         return self._credentials
 
 
-def _session_with(credentials: Credentials, profile: str | None) -> BotocoreSession:
+def _botocore_session(profile: str | None) -> BotocoreSession:
+    """A new session, which tells its secrets to nobody."""
     session = botocore_session(profile)
+    redact_secrets_of(session.get_component("event_emitter"))
+    return session
+
+
+def _session_with(credentials: Credentials, profile: str | None) -> BotocoreSession:
+    session = _botocore_session(profile)
     session.register_component("credential_provider", CredentialResolver([_Given(credentials)]))
     return session

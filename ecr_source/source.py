@@ -32,6 +32,7 @@ from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome, error_rows, group_of_name, scope_rows
 from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
 from ecr_source.pseudonyms import EarlierUnderPseudonyms, Pseudonyms, mask_key
+from ecr_source.redaction import mask_exception
 from ecr_source.scopes import Found, Scope, find_scopes
 from ecr_source.spool import TableFile
 from ecr_source.walk import ScopeRead, Walk
@@ -306,7 +307,8 @@ class _SharedWalk:
         services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:
             return self._read(walk, find_scopes(self.access, services))
-        except BaseException:
+        except BaseException as error:
+            mask_exception(error)
             shutil.rmtree(folder, ignore_errors=True)
             raise
 

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "ecr_source"
 
 # A module imports from those above it only.
 ORDER = [
+    "redaction",
     "errors",
     "catalog.table",
     "catalog.repository",
@@ -36,6 +37,7 @@ ORDER = [
     "sessions",
     "accounts",
     "scopes",
+    "endpoints",
     "budget",
     "api",
     "arrow",
@@ -58,6 +60,7 @@ ORDER = [
     "working_folder",
     "run",
     "report",
+    "report.lines",
     "report.progress",
     "report.tables",
     "report.run",
@@ -104,3 +107,33 @@ def test_a_module_imports_only_from_those_before_it(module: str) -> None:
 @pytest.mark.parametrize("module", WITHOUT_DLT)
 def test_what_stands_before_the_load_modes_knows_nothing_of_dlt(module: str) -> None:
     assert not any(name.partition(".")[0] == "dlt" for name in imported(modules()[module]))
+
+
+FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load"}
+FORBIDDEN_MODULES = {"marshal", "pickle", "shelve", "subprocess", "telnetlib", "yaml"}
+FORBIDDEN_ARGUMENTS = {("shell", True), ("verify", False)}
+
+
+def dangers(tree: ast.AST) -> Iterator[str]:
+    """What in the code could run foreign text, or trust anybody."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from {ast.unparse(node.func)} & FORBIDDEN
+            given = {(one.arg, one.value.value) for one in node.keywords if isinstance(one.value, ast.Constant)}
+            yield from (f"{name}={value!r}" for name, value in given & FORBIDDEN_ARGUMENTS)
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from {name.partition(".")[0] for name in names} & FORBIDDEN_MODULES
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_runs_no_foreign_text_and_verifies_whom_it_asks(module: str) -> None:
+    assert list(dangers(ast.parse(modules()[module].read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["eval(x)", "import pickle", "from subprocess import run", "os.system(x)", "run(x, shell=True)", "f(verify=False)"],
+)
+def test_what_could_run_foreign_text_is_found(code: str) -> None:
+    assert len(list(dangers(ast.parse(code)))) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -15,8 +16,14 @@ from ecr_source.catalog.table import Operation
 
 
 def botocore_session(profile: str | None = None) -> Session:
-    """A new session that shares what it reads of botocore's data files, 0.1 s of JSON, with all others."""
+    """A new session that shares what it reads of botocore's data files, 0.1 s of JSON, with all others.
+
+    Its clients verify certificates, whatever the environment says.
+    """
     session = Session(profile=profile)
+    # An empty AWS_CA_BUNDLE, ca_bundle or REQUESTS_CA_BUNDLE would turn verification off.
+    bundle = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    session.set_config_variable("ca_bundle", bundle)
     session.register_component("data_loader", _data_loader(session.get_config_variable("data_path")))
     return session
 

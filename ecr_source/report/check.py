@@ -11,7 +11,8 @@ from ecr_source import catalog
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.check import ALLOWED, NOT_ASKED, ScopeCheck
 from ecr_source.errors import ConfigurationError, Denied, EcrSourceError
-from ecr_source.report.run import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, refuse
+from ecr_source.report.lines import print_line
+from ecr_source.report.run import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, announce_endpoints, refuse
 from ecr_source.report.tables import print_grid
 from ecr_source.run import RunSettings, check_run
 
@@ -19,6 +20,7 @@ from ecr_source.run import RunSettings, check_run
 def check_and_report(settings: RunSettings) -> int:
     """Prints what a run with these settings may read, and returns the exit code."""
     try:
+        announce_endpoints(settings)
         checks = check_run(settings)
     except ConfigurationError as error:
         return refuse(error, UNUSABLE)
@@ -44,10 +46,11 @@ def print_check(console: Console, checks: Sequence[ScopeCheck], rows: Sequence[t
         one.message for check in checks for one in check.operations if one.status != Denied.status
     ]
     for message in dict.fromkeys(filter(None, messages)):
-        console.print(message, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, message)
     for accounts, statement in _missing(checks).items():
-        console.print(f"\nmissing in {accounts}:", markup=False, highlight=False, soft_wrap=True)
-        console.print(statement, markup=False, highlight=False, soft_wrap=True)
+        console.print()
+        for line in (f"missing in {accounts}:", *statement.splitlines()):
+            print_line(console, line)
 
 
 def _rows(

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.plan import Cost
-from ecr_source.report.run import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, refuse
+from ecr_source.report.run import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, announce_endpoints, refuse
 from ecr_source.report.tables import print_grid
 from ecr_source.run import RunSettings, plan_run
 
@@ -14,6 +14,7 @@ from ecr_source.run import RunSettings, plan_run
 def plan_and_report(settings: RunSettings) -> int:
     """Prints what a run with these settings would cost, and returns the exit code."""
     try:
+        announce_endpoints(settings)
         costs = plan_run(settings)
     except ConfigurationError as error:
         return refuse(error, UNUSABLE)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from ecr_source.catalog.run import READ
+from ecr_source.report.lines import print_line
 from ecr_source.source import READING, SCOPES
 
 _LOADING = "Load "
@@ -103,20 +104,17 @@ class PlainProgress(Collector):
                 self._ended += inc
                 if message:
                     rows = f"{self._rows.pop(message, 0):,} rows"
-                    self._print(f"read {self._ended:,} of {self._total:,}: {message} {label}, {rows}")
+                    print_line(self._console, f"read {self._ended:,} of {self._total:,}: {message} {label}, {rows}")
 
     def _start(self, step: str) -> None:
         self.step = step
         self._ended = 0
         self._rows.clear()
         if step.startswith(_LOADING):
-            self._print("loading")
+            print_line(self._console, "loading")
 
     def _stop(self) -> None:
         pass
-
-    def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def make_progress(console: Console) -> Collector:

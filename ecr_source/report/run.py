@@ -6,11 +6,13 @@ import traceback
 
 from rich.console import Console
 
-from ecr_source.errors import ConfigurationError, EcrSourceError, masked
+from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome
+from ecr_source.redaction import masked
+from ecr_source.report.lines import print_line
 from ecr_source.report.progress import make_progress
 from ecr_source.report.tables import print_outcome
-from ecr_source.run import RunSettings, run
+from ecr_source.run import RunSettings, foreign_endpoint_lines, run
 
 COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3, 4, 130
 
@@ -18,9 +20,8 @@ COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3,
 def run_and_report(settings: RunSettings) -> int:
     """Runs once, prints how it came out, and returns the exit code."""
     errors = Console(stderr=True)
-    if settings.endpoint_url:
-        _print_line(errors, f"endpoint: {masked(settings.endpoint_url)}")
     try:
+        announce_endpoints(settings)
         outcome = run(settings, make_progress(errors))
     except ConfigurationError as error:
         return refuse(error, UNUSABLE)
@@ -29,7 +30,8 @@ def run_and_report(settings: RunSettings) -> int:
     except KeyboardInterrupt:
         return refuse("stopped; nothing is lost, the next run goes on from here", STOPPED)
     except Exception:  # a defect; Python's own exit code 1 would say that all else is loaded
-        traceback.print_exc()
+        for line in masked(traceback.format_exc()).splitlines():
+            print_line(errors, line)
         return NOTHING_LOADED
     print_outcome(Console(), outcome)
     return _exit_code(outcome)
@@ -37,8 +39,14 @@ def run_and_report(settings: RunSettings) -> int:
 
 def refuse(reason: object, code: int) -> int:
     """Prints the one sentence that says why nothing came of it, and returns `code`."""
-    _print_line(Console(stderr=True), f"ecr-source: {masked(str(reason))}")
+    print_line(Console(stderr=True), f"ecr-source: {masked(str(reason))}")
     return code
+
+
+def announce_endpoints(settings: RunSettings) -> None:
+    """Prints, before anything else, which endpoints are asked that are not AWS's own."""
+    for line in foreign_endpoint_lines(settings):
+        print_line(Console(stderr=True), masked(line))
 
 
 def _exit_code(outcome: Outcome) -> int:
@@ -47,7 +55,3 @@ def _exit_code(outcome: Outcome) -> int:
     if outcome.incomplete:
         return INCOMPLETE
     return POSTPONED if outcome.postponed else COMPLETE
-
-
-def _print_line(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

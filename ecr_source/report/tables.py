@@ -16,6 +16,7 @@ from ecr_source.catalog.run import SKIPPED
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import COMPLETE, RunTable, Table
 from ecr_source.ledger import Outcome, TableOutcome
+from ecr_source.report.lines import print_line, visible
 
 _WIDE = 1_000
 _SCOPES_SHOWN = 20
@@ -47,7 +48,7 @@ def _text(value: object) -> str:
         return "" if value is None else str(value).lower()
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
@@ -66,7 +67,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
             [(g.scope, g.table, g.status, g.rows, g.calls, g.throttled, g.seconds) for g in groups],
         )
     for message in dict.fromkeys(table.message for table in outcome.incomplete):
-        console.print(message, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, message)
     if waiting := {table.scope for table in outcome.postponed}:
         console.print(
             f"the budget was spent: the next run begins with what it did not reach in {len(waiting):,} scopes"
@@ -100,7 +101,7 @@ def print_catalog(console: Console) -> None:
         console.print(table["name"], style="bold", markup=False, highlight=False)
         actions = ", ".join(table["iam_actions"]) or "none"
         for line in (table["description"], f"key: {', '.join(table['key'])}", f"IAM actions: {actions}"):
-            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, f"  {line}")
         rows = [(f"    {c['name']}", c["type"], c["description"]) for c in table["columns"]]
         print_grid(console, ("    column", "type", "description"), rows)
         console.print()
