@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -172,10 +173,16 @@ def _rows_of(file: TableFile) -> str:
     return f"({' AND '.join(conditions)})"
 
 
+_SPLITS = re.compile(r"([;\x00-\x1f])")
+
+
 def _literal(text: str) -> str:
     # dlt formats the condition with str.format.
     quoted = text.replace("'", "''").replace("{", "{{").replace("}", "}}")
-    return f"'{quoted}'"
+    # dlt splits statements at semicolons and line ends, those in literals too, and makes one line end of all kinds;
+    # DuckDB's parser ends at NUL.
+    parts = [f"chr({ord(part)})" if _SPLITS.match(part) else f"'{part}'" for part in _SPLITS.split(quoted)]
+    return f"({' || '.join(parts)})" if len(parts) > 1 else parts[0]
 
 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
