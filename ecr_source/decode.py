@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 from botocore.model import OperationModel, Shape
 from botocore.utils import parse_timestamp
@@ -25,6 +26,8 @@ from ecr_source.redaction import masked_members
 
 UNMODELLED = "unmodelled"
 """The field, in each row of a list, of members that the catalog does not name: JSON text."""
+
+_QUOTED_UNMODELLED = b'"%s"' % UNMODELLED.encode()
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -62,18 +65,50 @@ def decode(bodies: Sequence[bytes], operation: OperationModel) -> pa.Table:
         MalformedResponse: a member has another type than the model says.
     """
     schema = _response_schema(operation)
-    text = b"\n".join(bodies)
+    responses = _read_by_arrow(bodies, schema)
+    if responses is not None and len(responses) == len(bodies) and _is_strict(responses):
+        return pa.Table.from_struct_array(responses).cast(schema)
+    return pa.concat_tables([_decode_tolerantly(body, schema) for body in bodies])
+
+
+def _read_by_arrow(bodies: Sequence[bytes], schema: pa.Schema) -> pa.StructArray | None:
+    """The responses as Arrow's JSON reader reads them; None for what it does not take."""
+    # As members of objects, because a line that is `null` or a number ends the process.
+    text = b"\n".join(b'{"response":%s}' % body for body in bodies)
+    if not _is_utf8(text) or _QUOTED_UNMODELLED in text:
+        return None
     try:
         table = pyarrow.json.read_json(
             pa.BufferReader(text),
             read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
-            parse_options=pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=pa.schema([("response", pa.struct(schema))]), unexpected_field_behavior="error"
+            ),
         )
-        if table.num_rows == len(bodies):
-            return table
     except pa.ArrowException:  # a map is not implemented
-        pass
-    return pa.concat_tables([_decode_tolerantly(body, schema) for body in bodies])
+        return None
+    responses = table["response"]
+    return responses.combine_chunks() if not responses.null_count else None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_strict(values: pa.Array) -> bool:
+    """Whether it has no NaN, no infinity and no item that is null, all of which Arrow's JSON reader takes."""
+    if pa.types.is_struct(values.type):
+        return all(map(_is_strict, values.flatten()))
+    if pa.types.is_list(values.type):
+        items = values.flatten()
+        return not items.null_count and _is_strict(items)
+    if pa.types.is_floating(values.type):
+        return pc.all(pc.is_finite(values)).as_py() is not False
+    return True
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ecr_source.catalog.repository import REPOSITORY_TAG_MUTABILITY_EXCLUSION_FI
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import Member, Table
 from ecr_source.decode import decode
-from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
+from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey, NotWhole
 from ecr_source.ledger import Outcome
 from ecr_source.scopes import Scope
 from tests.conftest import Row
@@ -203,6 +203,42 @@ def test_a_response_without_the_list_is_not_an_empty_registry(response: dict[str
 
 def test_an_empty_list_has_no_rows() -> None:
     assert rows({"repositories": []}) == []
+
+
+# bodies that are no JSON, which Arrow's reader would take, or end the process
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null",
+        b"5",
+        b'{"repositories": []}\nnull',
+        b'{"repositories": []} {"repositories": []}',
+        b'\xef\xbb\xbf{"repositories": []}',
+        b'{"repositories": [{"repositoryName": "a\xff"}]}',
+        b'{"repositories": [{"repositoryName": "a\xed\xa0\x80"}]}',
+        b'{"repositories": [{"repositoryName": "a\\ud800"}]}',
+        b'{"repositories": [{"repositoryName": "a", "createdAt": NaN}]}',
+        b'{"repositories": [{"repositoryName": "a", "createdAt": -Infinity}]}',
+        b'{"repositories": [{"repositoryName": "a", "createdAt": 1e400}]}',
+        b'{"repositories": ' + b"[" * 100_000,
+    ],
+)
+def test_a_body_that_is_not_one_json_object_is_not_whole(body: bytes) -> None:
+    with pytest.raises(NotWhole):
+        decode([body], DESCRIBE_REPOSITORIES)
+
+
+@pytest.mark.parametrize("more", [{}, {"unknown": 1}])
+def test_an_item_that_is_null_is_an_error_whatever_stands_beside_it(more: dict[str, int]) -> None:
+    with pytest.raises(MalformedResponse, match=r"repositories\[0\] is null"):
+        rows({"repositories": [None], **more})
+
+
+def test_of_a_member_that_is_given_twice_the_last_counts() -> None:
+    body = b'{"repositories": [{"repositoryName": "a", "repositoryUri": "first", "repositoryUri": "last"}]}'
+    assert [one["repository_uri"] for one in tabulate(body, REPOSITORIES).to_pylist()] == ["last"]
 
 
 # derived columns
