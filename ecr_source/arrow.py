@@ -39,6 +39,8 @@ from ecr_source.scopes import Scope
 _ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}
 _OF_RESOURCE = {"resource": r"^repository/(?P<part>.*?)(?:/sha[0-9]+:.*)?$", "digest": r"/(?P<part>sha[0-9]+:.*)$"}
 _BEFORE_THE_LAST_SLASH = r"(?s)^(?P<namespace>.+)/[^/]*$"
+# What Python's datetimes, and most databases, hold.
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 _TYPE_OF_NAME = {"string": pa.string(), "float64": pa.float64()}
 
 
@@ -360,6 +362,8 @@ def _typed(values: pa.Array, type_: pa.DataType) -> pa.Array:
 
 def _timestamps(seconds: pa.DoubleArray) -> pa.TimestampArray:
     # Apart, because a double has no room for the microseconds of today's seconds times a million.
+    if pc.any(pc.invert(pc.and_(pc.greater_equal(seconds, _YEAR_1), pc.less(seconds, _YEAR_10000)))).as_py():
+        raise pa.ArrowInvalid("it is not in the years 1 to 9999")
     whole = pc.floor(seconds)
     micros = pc.round(pc.multiply(pc.subtract(seconds, whole), 1e6), round_mode="half_to_even")
     total = pc.add_checked(pc.multiply_checked(whole.cast(pa.int64()), 1_000_000), micros.cast(pa.int64()))

@@ -7,7 +7,7 @@ import re
 import reprlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 from botocore.model import OperationModel, Shape
-from botocore.utils import parse_timestamp
 
 from ecr_source.catalog.coverage import named_paths
 from ecr_source.catalog.model import enumerated
@@ -234,7 +233,7 @@ def _conform_structure(value: Any, type_: pa.StructType, path: str) -> tuple[dic
 
 def _seconds(text: str, path: str) -> float:
     try:
-        parsed = parse_timestamp(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError as error:
         raise MalformedResponse(f"{path} is {reprlib.repr(text)}, not a timestamp") from error
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

@@ -288,9 +288,23 @@ def timezone_of_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.
     time.tzset()
 
 
-@pytest.mark.parametrize("created_at", ["soon", True, {}, [], 1e300, ""])
+@pytest.mark.parametrize(
+    "created_at",
+    ["soon", True, {}, [], 1e300, "", "12:30", "Tuesday", "9" * 40, "0001-01-01T00:00+14:00", -62_135_596_801],
+)
 def test_a_timestamp_that_is_none_is_an_error_that_names_the_member(created_at: object) -> None:
     with pytest.raises(MalformedResponse, match=r"createdAt|created_at"):
+        row(createdAt=created_at)
+
+
+@pytest.mark.parametrize(
+    ("created_at", "year"), [(-62_135_596_800, 1), (-1.5, 1969), (253_402_300_799.5, 9999), (253_402_300_800, None)]
+)
+def test_timestamps_are_in_the_years_that_datetimes_have(created_at: float, year: int | None) -> None:
+    if year is not None:
+        assert row(createdAt=created_at)["created_at"].year == year
+        return
+    with pytest.raises(MalformedResponse, match="not in the years 1 to 9999"):
         row(createdAt=created_at)
 
 
