@@ -215,7 +215,14 @@ def _conform_map(entries: Any, type_: pa.DataType, path: str) -> list[dict[str, 
 
 
 def _text(unnamed: dict[str, Any]) -> str:
-    return orjson.dumps(masked_members(unnamed), option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        return orjson.dumps(masked_members(unnamed), option=orjson.OPT_SORT_KEYS).decode()
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        # orjson reads 1024 levels, and writes 254.
+        names = ", ".join(map(reprlib.repr, unnamed))
+        raise MalformedResponse(
+            f"a member that the catalog does not name nests too deep to be kept: {names}"
+        ) from error
 
 
 def _conform_structure(value: Any, type_: pa.StructType, path: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -334,6 +334,18 @@ def test_members_that_no_column_names_are_kept() -> None:
     }
 
 
+def test_a_member_that_nests_too_deep_to_be_kept_is_an_error_that_names_it() -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(MalformedResponse, match="nests too deep to be kept: 'zTomorrow'"):
+        row(zTomorrow=deep)
+
+
+def test_a_member_that_is_called_unmodelled_is_kept_like_any_other() -> None:
+    assert row(unmodelled="text")["unmodelled"] == '{"unmodelled":"text"}'
+
+
 def test_members_of_nested_rows_that_no_column_names_are_kept_with_those_rows() -> None:
     response = {
         "repositories": [
