@@ -37,6 +37,7 @@ from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
 from ecr_source.scopes import Scope
 
 _ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}
+_ARN = r"^(?:[^:]*:){5}"
 _OF_RESOURCE = {"resource": r"^repository/(?P<part>.*?)(?:/sha[0-9]+:.*)?$", "digest": r"/(?P<part>sha[0-9]+:.*)$"}
 _BEFORE_THE_LAST_SLASH = r"(?s)^(?P<namespace>.+)/[^/]*$"
 # What Python's datetimes, and most databases, hold.
@@ -249,7 +250,7 @@ def _of_items(source: Source, page: Page, level: _Level) -> pa.Array:
             there = _member(page, level, within).is_valid()
             return pc.if_else(there, pc.fill_null(_member(page, level, path), 0), None)
         case ArnField(path, part, _):
-            return _arn_field(_member(page, level, path), part)
+            return _arn_field(_arns(page, level, path), part)
         case Namespace(path):
             return pc.struct_field(pc.extract_regex(_member(page, level, path), _BEFORE_THE_LAST_SLASH), "namespace")
         case Ordinal():
@@ -290,6 +291,13 @@ def _joined(parts: Sequence[pa.Array]) -> pa.StringArray:
 def _first_items(lists: pa.ListArray) -> pa.Array:
     parents = pc.list_parent_indices(lists)
     return lists.flatten().take(pc.index_in(pa.array(range(len(lists)), parents.type), parents))
+
+
+def _arns(page: Page, level: _Level, path: str) -> pa.StringArray:
+    arns = _member(page, level, path)
+    if pc.all(pc.match_substring_regex(arns, _ARN)).as_py() is False:
+        raise MalformedResponse(f"{page.where}: a {path} is not an ARN")
+    return arns
 
 
 def _arn_field(arns: pa.StringArray, part: str) -> pa.StringArray:

@@ -13,12 +13,13 @@ import botocore.session
 import orjson
 import pyarrow as pa
 import pytest
+from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_source.arrow import Page, flatten
-from ecr_source.catalog.repository import REPOSITORIES
+from ecr_source.arrow import Page, flatten, listed_keys
+from ecr_source.catalog.repository import REPOSITORIES, REPOSITORY_TAGS
 from ecr_source.catalog.repository import REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS as FILTERS
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import Member, Table
@@ -30,6 +31,9 @@ from tests.conftest import Row
 from tests.ecr_server import EcrServer
 
 DESCRIBE_REPOSITORIES = botocore.session.get_session().get_service_model("ecr").operation_model("DescribeRepositories")
+GET_RESOURCES = (
+    botocore.session.get_session().get_service_model("resourcegroupstaggingapi").operation_model("GetResources")
+)
 SCOPE = Scope("123456789012", "eu-west-1")
 EXTRACTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -47,9 +51,9 @@ def tabulate(body: bytes, table: Table, scope: Scope = SCOPE) -> pa.Table:
     return flatten(page(body), table, filling, scope)
 
 
-def page(body: bytes) -> Page:
+def page(body: bytes, operation: OperationModel = DESCRIBE_REPOSITORIES) -> Page:
     return Page(
-        responses=decode([body], DESCRIBE_REPOSITORIES),
+        responses=decode([body], operation),
         asked=pa.table({"number": [1]}),
         outcomes=pa.array(["complete"]),
         asked_at=pa.array([EXTRACTED_AT], TIMESTAMP),
@@ -188,6 +192,16 @@ def test_a_row_without_its_key_is_an_error_that_names_the_page(name: dict[str, N
         MissingKey, match=r"page 1 of ecr:DescribeRepositories in 123456789012/eu-west-1: row 2 .* no repo"
     ):
         rows({"repositories": listed})
+
+
+@pytest.mark.parametrize("arn", ["", "a text", "arn:aws:ecr"])
+def test_a_text_that_is_no_arn_is_an_error_in_a_column_and_in_the_key_of_a_listing(arn: str) -> None:
+    with pytest.raises(MalformedResponse, match="repositoryArn is not an ARN"):
+        row(repositoryArn=arn)
+    body = json.dumps({"ResourceTagMappingList": [{"ResourceARN": arn, "Tags": []}]}).encode()
+    responses = page(body, GET_RESOURCES)
+    with pytest.raises(MalformedResponse, match="ResourceARN is not an ARN"):
+        listed_keys(responses, REPOSITORY_TAGS, REPOSITORY_TAGS.fillings[0])
 
 
 def test_a_row_of_another_region_is_an_error() -> None:
