@@ -40,6 +40,9 @@ _BODY = "body"
 # Smaller ones are decoded many at a time: Arrow's reader takes as long for one small body as for fifty.
 _DECODED_ALONE = 16_000
 
+# What is no error of AWS, such as the page of a proxy, is told from its beginning.
+_LONGEST_ERROR = 1_000
+
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _GONE = {"RepositoryNotFoundException", "ImageNotFoundException"}
 _THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
@@ -390,7 +393,7 @@ def _take_body(
     """
     body: bytes = response_dict["body"]
     if response_dict["status_code"] >= 300:
-        response_dict["body"] = body.replace(b"ThrottleException", b"ThrottlingException")
+        response_dict["body"] = _texts_of_error(body).replace(b"ThrottleException", b"ThrottlingException")
         return
     try:
         customized_response_dict[_BODY] = _response(body, operation_model)
@@ -398,6 +401,15 @@ def _take_body(
     except NotWhole as error:
         response_dict["status_code"] = 500
         response_dict["body"] = orjson.dumps({"__type": "RequestTimeout", "message": str(error)})
+
+
+def _texts_of_error(body: bytes) -> bytes:
+    """An error as botocore's parser can read it, which raises anything on others: an object of texts."""
+    try:
+        members = parse(body)
+    except NotWhole:
+        members = {"message": body[:_LONGEST_ERROR].decode(errors="replace")}
+    return orjson.dumps({name: value for name, value in members.items() if isinstance(value, str)})
 
 
 def _response(body: bytes, operation_model: OperationModel) -> Response:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from ecr_source.redaction import masked
 
+_LONGEST = 500
+
+
+def as_sentence(text: str) -> str:
+    """`text` on one line, without control characters, and without its middle if it is long."""
+    line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 100]} … {line[-97:]}"
+
 
 class EcrSourceError(Exception):
     """Base of all errors that this package raises; no message holds a secret."""
@@ -74,7 +82,7 @@ class CallFailed(EcrSourceError):
     status = "failed"
 
     def __init__(self, message: str, *, operation: str, error_code: str, resource: str = "") -> None:
-        super().__init__(message)
+        super().__init__(as_sentence(masked(message)))
         self.operation = operation
         self.error_code = error_code
         self.resource = resource

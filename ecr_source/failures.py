@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ecr_source.catalog.table import Operation
-from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost
+from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost, as_sentence
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Failures:
         with self._lock:
             if (repository or resource, code) not in self._seen:
                 self._seen.add((repository or resource, code))
-                self.errors.append(ReadError(str(self.operation), resource, code, str(error), status))
+                self.errors.append(
+                    ReadError(str(self.operation), resource, as_sentence(code), as_sentence(str(error)), status)
+                )
 
 
 @dataclass

@@ -32,6 +32,7 @@ from ecr_source.errors import (
     MalformedResponse,
     ScopeLost,
     TokenRejected,
+    as_sentence,
 )
 from ecr_source.failures import Failures, Left, ReadError
 from ecr_source.spool import TableFile
@@ -325,7 +326,7 @@ class Reading:
     def _fail(self, error: Exception) -> None:
         self._failures.fail(error)
         if self.operation.instead:
-            self.note = f"{self.operation.instead} was read instead: {error}"
+            self.note = as_sentence(f"{self.operation.instead} was read instead: {error}")
 
     def _malformed(self, answer: Answer, error: MalformedResponse) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ import pytest
 
 from ecr_source.ledger import Outcome
 from tests.conftest import Row
-from tests.ecr_server import BROKEN, EcrServer, error
+from tests.ecr_server import BROKEN, Answer, EcrServer, error
 
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
@@ -183,3 +183,29 @@ def test_the_calls_in_the_ledger_are_the_calls_that_the_service_saw(
     assert query("SELECT sum(calls), sum(retried) FROM extraction_scopes") == [
         (server.calls["DescribeRepositories"], 2)
     ]
+
+
+# errors that are none of AWS
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"<html>\n<body>Blocked\x00</body>\n</html>",
+        b'{"__type": 5, "message": ["x"]}',
+        b'{"__type": "\xff"}',
+        b'{"message": ' + b"[" * 100_000,
+        b'{"message": "' + b"x" * 1_000_000 + b'"}',
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_an_error_of_any_shape_is_one_sentence(server: EcrServer, load: Load, query: Query, body: bytes) -> None:
+    server.fail(Answer(403, body))
+    load()
+    ((status, message),) = query("SELECT status, message FROM extraction_errors")
+    assert status == "failed"
+    assert message.startswith("cannot call ecr:DescribeRepositories in 123456789012/eu-west-1: ")
+    assert len(message) <= 500
+    assert message.isprintable()
