@@ -33,12 +33,16 @@ ParentRow: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of asking for one row of the parent table, or for some at a time: all pages, or only an outcome."""
+    """What came of asking for one row of the parent table, or for some at a time: all pages, or only an outcome.
+
+    `asked` is the first of `rows`, which a failure excepts all.
+    """
 
     asked: ParentRow
     responses: Sequence[Response]
     outcome: str
     asked_at: datetime
+    rows: Sequence[ParentRow] = ()
 
     @classmethod
     def without_response(cls, asked: ParentRow, outcome: str, asked_at: datetime) -> Answer:

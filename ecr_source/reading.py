@@ -283,6 +283,7 @@ class Reading:
         asked_at = datetime.now(UTC)
         try:
             responses = self._listed(asked, parameters, asked_at)
+            self._except_failures(responses, asked)
         except Absent as error:
             outcome = self.operation.absent[error.error_code]
             self._collect(Answer.without_response(asked, outcome, asked_at))
@@ -294,8 +295,7 @@ class Reading:
         except _UNREADABLE as error:
             self._except(rows, error, asked_at)
         else:
-            self._except_failures(responses, asked)
-            self._collect(Answer(asked, responses, COMPLETE, asked_at))
+            self._collect(Answer(asked, responses, COMPLETE, asked_at, rows))
 
     def _listed(self, asked: ParentRow, parameters: dict[str, Any], asked_at: datetime) -> list[Response]:
         try:
@@ -331,7 +331,7 @@ class Reading:
     def _malformed(self, answer: Answer, error: MalformedResponse) -> None:
         with self._lock:
             self._answered -= 1
-        self._except([answer.asked] if answer.asked else [], error, answer.asked_at)
+        self._except(answer.rows, error, answer.asked_at)
 
     def _except(self, rows: Sequence[ParentRow], error: Exception, asked_at: datetime) -> None:
         """Excepts what could not be read: the image, where images are asked again one by one, else the repository."""
