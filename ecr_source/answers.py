@@ -104,10 +104,12 @@ class Answers:
         self._add_all(answers)
 
     def flush(self) -> None:
-        """Makes rows of what waits."""
-        with self._lock:
-            answers = self._taken()
-        if answers:
+        """Makes rows of what waits; `malformed` may add what is to wait."""
+        while True:
+            with self._lock:
+                answers = self._taken()
+            if not answers:
+                return
             self._add_all(answers)
 
     def page(self, answers: Sequence[Answer], where: str) -> Page:
