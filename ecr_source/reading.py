@@ -171,7 +171,7 @@ class Reading:
             for response in self.api.pages(where.operation):
                 value = response.member(member)
                 for name in inner:
-                    value = (value or {}).get(name)
+                    value = value.get(name) if isinstance(value, dict) else None
                 return bool(value == where.value)
         except _UNREADABLE as error:
             self._failures.note(error)
@@ -366,10 +366,12 @@ class Reading:
 
     def _except_failures(self, responses: Sequence[Response], asked: ParentRow) -> None:
         """Excepts what a response says that it could not answer for."""
-        if self.operation.failures is None:
+        listed = self.operation.failures
+        if listed is None or not any(response.member(listed) for response in responses):
             return
-        for failure in [one for response in responses for one in response.member(self.operation.failures) or ()]:
-            code, reason = failure["failureCode"], failure.get("failureReason", "")
+        failures = self.api.decode(self.operation, responses)[listed].combine_chunks().flatten()
+        for failure in failures.to_pylist():
+            code, reason = failure["failureCode"] or "no failureCode", failure["failureReason"] or ""
             if code in _NOT_FOUND:
                 continue
             name = failure.get("repositoryName") or asked["repository_name"]

@@ -17,7 +17,7 @@ from ecr_source import ecr_source
 from ecr_source.errors import ConfigurationError
 from ecr_source.ledger import Outcome
 from tests.conftest import Row
-from tests.ecr_server import BROKEN, DENIED, EcrServer
+from tests.ecr_server import BROKEN, DENIED, Answer, EcrServer
 from tests.registry import basic_finding, enhanced_finding, package
 
 Load = Callable[..., Outcome]
@@ -324,3 +324,48 @@ def test_a_listing_that_is_too_long_for_memory_is_spooled(
     load(tables=["images"])
     assert query("SELECT count(*), count(DISTINCT image_digest) FROM images") == [(40, 40)]
     assert query("SELECT count(*), count(DISTINCT image_tag) FROM image_tags") == [(40, 40)]
+
+
+# answers of which no rows can be made
+
+WRONG = Answer(body=b'{"imageId": "text"}')
+
+
+def test_an_image_whose_answer_is_malformed_is_recorded_as_such_and_keeps_its_findings(
+    scanned: EcrServer, load: Load, query: Query
+) -> None:
+    load(tables=["findings"])
+    before = query(FINDINGS)
+    scanned.fail(WRONG, operation="DescribeImageScanFindings", image="sha256:api0")
+    load(tables=["findings"], findings_max_age=0)
+    assert query("SELECT image_digest FROM image_scans WHERE fetch_outcome = 'call_failed'") == [("sha256:api0",)]
+    assert query(FINDINGS) == before
+
+
+def test_a_malformed_answer_about_several_repositories_excepts_them_all(
+    server: EcrServer, load: Load, query: Query
+) -> None:
+    server.registry().fill(30)  # which are asked for in two calls
+    load(tables=["repository_scanning_configurations"])
+    answer = Answer(body=b'{"scanningConfigurations": "text"}')
+    server.fail(answer, operation="BatchGetRepositoryScanningConfiguration", times=1)
+    load(tables=["repository_scanning_configurations"])
+    assert query("SELECT count(*) FROM repository_scanning_configurations") == [(30,)]
+
+
+@pytest.mark.parametrize("failures", [b'"text"', b"[5]", b'[{"failureCode": 5}]', b"[{}]", b"{}"])
+def test_failures_of_any_shape_are_an_error(scanned: EcrServer, load: Load, query: Query, failures: bytes) -> None:
+    answer = Answer(body=b'{"scanningConfigurations": [], "failures": %s}' % failures)
+    scanned.fail(answer, operation="BatchGetRepositoryScanningConfiguration")
+    load(tables=["repository_scanning_configurations"])
+    assert {status for (status,) in query("SELECT status FROM extraction_errors")} == {"failed"}
+
+
+@pytest.mark.parametrize("configuration", [b'"text"', b"5", b"[]", b"null"])
+def test_a_scanning_configuration_of_any_shape_leaves_inspector_out(
+    scanned: EcrServer, load: Load, query: Query, configuration: bytes
+) -> None:
+    answer = Answer(body=b'{"scanningConfiguration": %s}' % configuration)
+    scanned.fail(answer, operation="GetRegistryScanningConfiguration")
+    load(tables=["findings"], findings_from="inspector2")
+    assert query(OUTCOMES) == [("complete", 6)]
