@@ -33,8 +33,9 @@ _T = TypeVar("_T")
 
 _ARROW_THREADS = ThreadPoolExecutor(os.cpu_count() or 1, "arrow")
 
-# Seconds since 1970, as in the JSON protocol.
+# Seconds since 1970, as in the JSON protocol; the mark tells them from other numbers.
 _SCALARS = TYPE_OF_SHAPE | {"timestamp": pa.float64()}
+_TIMESTAMP = {"shape": "timestamp"}
 
 _PYTHON_TYPES: dict[pa.DataType, set[type]] = {
     pa.string(): {str},
@@ -131,12 +132,13 @@ def _response_schema(operation: OperationModel) -> pa.Schema:
     return pa.schema([*_fields(operation.output_shape, "", named), (UNMODELLED, pa.string())])
 
 
-def _fields(structure: Shape | None, path: str, named: set[str]) -> list[tuple[str, pa.DataType]]:
+def _fields(structure: Shape | None, path: str, named: set[str]) -> list[pa.Field]:
     fields = []
     for name, shape in getattr(structure, "members", {}).items():
         member = f"{path}{name}"
         if any(re.match(rf"{re.escape(member)}(\[\]|\{{\}}|\.|$)", other) for other in named):
-            fields.append((name, _type(shape, member, named)))
+            mark = _TIMESTAMP if shape.type_name == "timestamp" else None
+            fields.append(pa.field(name, _type(shape, member, named), metadata=mark))
     return fields
 
 
@@ -176,11 +178,10 @@ def _conform(value: Any, type_: pa.DataType, path: str) -> tuple[Any, dict[str, 
         return _conform_list(value, type_.value_type, path), {}
     if pa.types.is_struct(type_):
         return _conform_structure(value, type_, path)
-    if pa.types.is_floating(type_) and isinstance(value, str):
-        return _seconds(value, path), {}
     if type(value) not in _PYTHON_TYPES[type_]:
         raise MalformedResponse(f"{path} is {reprlib.repr(value)}, not a {type_}")
-    return value, {}
+    # Arrow makes doubles only of those integers that a double holds exactly.
+    return float(value) if pa.types.is_floating(type_) else value, {}
 
 
 def _conform_list(items: Any, type_: pa.DataType, path: str) -> list[Any]:
@@ -232,7 +233,10 @@ def _conform_structure(value: Any, type_: pa.StructType, path: str) -> tuple[dic
     conformed: dict[str, Any] = {}
     unnamed = {name: member for name, member in value.items() if name not in named}
     for name in named & value.keys():
-        conformed[name], inner = _conform(value[name], type_.field(name).type, f"{path}.{name}".removeprefix("."))
+        place, field, member = f"{path}.{name}".removeprefix("."), type_.field(name), value[name]
+        if field.metadata and isinstance(member, str):
+            member = _seconds(member, place)
+        conformed[name], inner = _conform(member, field.type, place)
         if inner:
             unnamed[name] = inner
     return conformed, unnamed

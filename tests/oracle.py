@@ -82,12 +82,18 @@ def loaded(body: bytes) -> Item:
         Unreadable: it is none.
     """
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {type(error).__name__}") from error
     if not isinstance(value, dict) or _depth(value) > _DEEPEST_READ:
         raise Unreadable("no object, or too deep")
     return value
+
+
+def _object(members: list[tuple[str, Any]]) -> Item:
+    """Of a member that is given twice the last one counts; the others must be JSON as well."""
+    _depth([value for _, value in members if isinstance(value, str)])
+    return dict(members)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -200,10 +206,14 @@ def _scalar(value: Any, shape: Shape, path: str) -> Any:
     wanted = _NUMBERS.get(kind, (bool,) if kind == "boolean" else (str,))
     if type(value) not in wanted or (kind in ("integer", "long") and not -(2**63) <= value < 2**63):
         raise Unreadable(f"{path} is no {kind}")
-    return value
+    return float(value) if kind in ("float", "double") else value
 
 
-def _time(value: Any, path: str) -> datetime:
+OUT_OF_RANGE = "a time that no datetime holds"
+"""Stands for it; it is an error where a column needs it."""
+
+
+def _time(value: Any, path: str) -> datetime | str:
     try:
         if isinstance(value, str):
             datetime.fromisoformat(value)  # botocore also takes dates in words, and times of today
@@ -212,8 +222,10 @@ def _time(value: Any, path: str) -> datetime:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unreadable(f"{path} is no time")
         return _EPOCH + timedelta(seconds=math.floor(value), microseconds=round((value - math.floor(value)) * 1e6))
-    except (ValueError, OverflowError, RuntimeError) as error:
+    except ValueError as error:
         raise Unreadable(f"{path} is no time: {error}") from error
+    except (OverflowError, RuntimeError):
+        return OUT_OF_RANGE
 
 
 # --- from members to rows
@@ -297,6 +309,8 @@ def _row(table: Table, filling: Filling, way: Way, answer: Answer, scope: Scope)
     row: Row = dict.fromkeys(arrow_schema(table).names)
     for name, source in filling.sources.items():
         row[name] = _of_way(source, way, answer, scope)
+        if row[name] is OUT_OF_RANGE:
+            raise Unreadable(f"{name} is {OUT_OF_RANGE}")
     row["unmodelled"] = way[-1].get("unmodelled") if isinstance(way[-1], dict) else None
     for name in table.key:
         if row[name] is None and name not in positions_of(table):

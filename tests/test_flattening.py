@@ -31,6 +31,7 @@ from tests.conftest import Row
 from tests.ecr_server import EcrServer
 
 DESCRIBE_REPOSITORIES = botocore.session.get_session().get_service_model("ecr").operation_model("DescribeRepositories")
+DESCRIBE_IMAGE_SCAN_FINDINGS = DESCRIBE_REPOSITORIES.service_model.operation_model("DescribeImageScanFindings")
 GET_RESOURCES = (
     botocore.session.get_session().get_service_model("resourcegroupstaggingapi").operation_model("GetResources")
 )
@@ -320,6 +321,18 @@ def test_timestamps_are_in_the_years_that_datetimes_have(created_at: float, year
         return
     with pytest.raises(MalformedResponse, match="not in the years 1 to 9999"):
         row(createdAt=created_at)
+
+
+def test_a_number_is_no_timestamp_and_may_be_a_large_integer() -> None:
+    def score(value: object) -> object:
+        finding = {"score": value, "ofTomorrow": 1}
+        body = json.dumps({"imageScanFindings": {"enhancedFindings": [finding]}}).encode()
+        (response,) = decode([body], DESCRIBE_IMAGE_SCAN_FINDINGS).to_pylist()
+        return response["imageScanFindings"]["enhancedFindings"][0]["score"]
+
+    assert score(2**63 - 1) == 2.0**63
+    with pytest.raises(MalformedResponse, match="score is '2026-11-23T12:00:00Z', not a double"):
+        score("2026-11-23T12:00:00Z")
 
 
 def test_a_malformed_member_is_named_with_its_page(server: EcrServer, load: Load) -> None:

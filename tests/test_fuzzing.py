@@ -84,7 +84,8 @@ def test_a_mutated_response_is_a_clear_error_or_the_right_rows(tmp_path: Path) -
             pytest.fail("the process crashed, or hung, in\n" + "\n".join(under_way(tmp_path)), pytrace=False)
     print(*(f"{count:6} {outcome}" for outcome, count in outcomes.most_common()), sep="\n")
     if failures:
-        pytest.fail("\n\n".join([f"{len(failures)} of {CASES} cases:", *failures[:10]]), pytrace=False)
+        failed_seeds = ", ".join(failure.partition(":")[0].removeprefix("seed ") for failure in failures)
+        pytest.fail("\n\n".join([f"{len(failures)} of {CASES}: {failed_seeds}", *failures[:10]]), pytrace=False)
     assert outcomes.total() == CASES
     if CASES >= 100:
         assert CASES / 10 < outcomes["the right rows"] < CASES / 2, "the mutations break too much, or too little"
