@@ -15,6 +15,8 @@ from typing import Any
 
 import orjson
 
+from tests.regions import domain_of, partition_of
+
 Item = dict[str, Any]
 Image = tuple[str, str]  # repository name, image digest
 
@@ -261,13 +263,17 @@ class Registry(Store):
         ]
         return [*super().children(), *by_name, *by_image]
 
+    def repository_arn(self, name: str) -> str:
+        """The ARN of the repository with that name, in the partition of the region."""
+        return f"arn:{partition_of(self.region)}:ecr:{self.region}:{self.account}:repository/{name}"
+
     def put(self, name: str, created_at: float = CREATED_AT, **members: Any) -> Item:
         """Creates or replaces a repository; `members` as in the API, None leaves one out."""
         item = {
             "registryId": self.account,
             "repositoryName": name,
-            "repositoryArn": f"arn:aws:ecr:{self.region}:{self.account}:repository/{name}",
-            "repositoryUri": f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{name}",
+            "repositoryArn": self.repository_arn(name),
+            "repositoryUri": f"{self.account}.dkr.ecr.{self.region}.{domain_of(self.region)}/{name}",
             "createdAt": created_at,
             "imageTagMutability": "MUTABLE",
             "imageScanningConfiguration": {"scanOnPush": False},
@@ -351,13 +357,13 @@ class Registry(Store):
         }
         resource = {
             "type": "AWS_ECR_CONTAINER_IMAGE",
-            "id": f"arn:aws:ecr:{self.region}:{self.account}:repository/{repository}/{digest}",
+            "id": f"{self.repository_arn(repository)}/{digest}",
             "tags": dict(self.tags.get(repository, {})),
             "details": {"awsEcrContainerImage": given(container)},
         }
         return {
             "awsAccountId": self.account,
-            "findingArn": f"arn:aws:inspector2:{self.region}:{self.account}:finding/{name}",
+            "findingArn": f"arn:{partition_of(self.region)}:inspector2:{self.region}:{self.account}:finding/{name}",
             "resources": [resource],
         } | finding
 
@@ -1172,7 +1178,7 @@ def _covered(registry: Registry, name: str, image: Item, scan: Item) -> Item:
     }
     covered = {
         "resourceType": "AWS_ECR_CONTAINER_IMAGE",
-        "resourceId": f"arn:aws:ecr:{registry.region}:{registry.account}:repository/{name}/{image['imageDigest']}",
+        "resourceId": f"{registry.repository_arn(name)}/{image['imageDigest']}",
         "accountId": registry.account,
         "scanType": "PACKAGE",
         "scanStatus": {"statusCode": code, "reason": reason},
