@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from ecr_source.redaction import masked
 
 _LONGEST = 500
 
 
+# Controls, marks that change the direction of text or are invisible, line separators, halves of surrogate pairs.
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
 def as_sentence(text: str) -> str:
-    """`text` on one line, without control characters, and without its middle if it is long."""
-    line = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
+    """`text` on one line, with what cannot be seen as its escape, and without its middle if it is long."""
+    line = visible(" ".join(text.split()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 100]} … {line[-97:]}"
+
+
+def visible(text: str) -> str:
+    """`text` with each character that a terminal would act on, or not show, as its escape: `\\x1b`, `\\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(_escape(one) if unicodedata.category(one) in _UNSEEN else one for one in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else repr(character)[1:-1]
 
 
 class EcrSourceError(Exception):

@@ -99,6 +99,10 @@ class Accounts:
         """
         self._roles[arn] = Role(arn, external_id, float("inf") if calls is None else calls, seconds)
 
+    def remove_role(self, arn: str) -> None:
+        """From now on nobody may assume the role."""
+        del self._roles[arn]
+
     def account_of(self, access_key: str) -> str | None:
         """The account of an access key, if it is known."""
         key = self._temporary.get(access_key)

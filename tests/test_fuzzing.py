@@ -35,15 +35,17 @@ import pyarrow as pa
 import pytest
 from botocore.config import Config
 
-from ecr_source import catalog, ecr_source, rate, scopes
+from ecr_source import catalog, ecr_source, rate, scopes, sessions
+from ecr_source.access import Access
 from ecr_source.again import Nothing
 from ecr_source.catalog.model import botocore_session, is_paginated
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.walk import ScopeRead, TableRead, Walk
-from tests import oracle
+from tests import oracle, protocols
 from tests.conftest import make_pipeline
-from tests.ecr_server import ACCESS_KEY, ACCOUNT, DENIED, Answer, EcrServer, Fault, Item
+from tests.ecr_server import ACCESS_KEY, ACCOUNT, DENIED, Answer, EcrServer, Item
+from tests.faults import Fault
 from tests.mutations import Mutation, mutate
 from tests.oracle import Row, Unreadable
 
@@ -150,9 +152,9 @@ class Replaced(Fault):
 
     call: Call | None = None
 
-    def takes(self, operation: str, region: str, parameters: Item) -> bool:
+    def takes(self, call: protocols.Call) -> bool:
         assert self.call is not None
-        return operation == self.operation and parameters == self.call.parameters
+        return call.name == self.operation and call.parameters == self.call.parameters
 
 
 def name_of(operation: Operation) -> str:
@@ -178,8 +180,8 @@ class Bench:
         folder.mkdir()
         # What is broken stays so: trying again only takes time.
         once = Config(retries={"mode": "standard", "total_max_attempts": 1})
-        scopes.CLIENT_CONFIG = scopes.CLIENT_CONFIG.merge(once)
-        scopes.botocore_session = _session_of_part  # type: ignore[attr-defined]  # what the module imports
+        sessions.CLIENT_CONFIG = sessions.CLIENT_CONFIG.merge(once)
+        sessions.botocore_session = _session_of_part  # type: ignore[attr-defined]  # what the module imports
         rate._FIRST_RATE, rate._FIRST_BURST = 10_000.0, 1_000.0
         self.server = EcrServer()
         self.server.start()
@@ -197,13 +199,14 @@ class Bench:
     def read(self, tables: Sequence[Table], without: Collection[Operation]) -> ScopeRead:
         """What the package makes of the registry."""
         services = {operation.service for operation in catalog.operations_of(tables, without)}
-        connections = scopes.connect(scopes.Access((REGION,), endpoint_url=self.server.url), services)
+        found = scopes.find_scopes(Access((REGION,), endpoint_url=self.server.url), services)
         self._walks += 1
         shutil.rmtree(self.folder / f"{self._walks - 10}", ignore_errors=True)
         walk = Walk(tables, self.folder / f"{self._walks}", earlier=self.earlier, without=without)
-        reads = walk.read(connections)
+        reads = walk.read(found)
         return ScopeRead(
             reads[0].scope,
+            reads[0].region_from,
             [table_read for read in reads for table_read in read.tables],
             [error for read in reads for error in read.errors],
         )
@@ -239,7 +242,8 @@ class Bench:
         """What the server answers now."""
         service = {"resourcegroupstaggingapi": "tagging"}.get(call.operation.service, call.operation.service)
         region = "us-east-1" if service == "ecr-public" else REGION
-        return self.server.answer(service, call.operation.name, region, ACCESS_KEY, call.parameters)
+        asked = protocols.Call(service, call.operation.name, region, ACCESS_KEY, None, call.parameters)
+        return self.server.answer(asked)
 
     def answered(self, operation: Operation) -> dict[Table, Rows]:
         """The rows that `operation` gives to its tables where nothing is replaced."""

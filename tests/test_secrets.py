@@ -36,6 +36,7 @@ from ecr_source.run import resolve_settings
 from ecr_source.scopes import find_scopes
 from tests.conftest import ECR_SOURCE, environment, make_pipeline
 from tests.ecr_server import ACCOUNT, Answer, EcrServer, error
+from tests.protocols import Call
 
 ACCESS_KEY = "AKIACANARY0000000001"
 SECRET_KEY = "canary/secret+key/0123456789abcdefghijkl"
@@ -135,13 +136,13 @@ class Telling:
     sts_error: Answer | None = None
     asked: list[str] = field(default_factory=list)
 
-    def answer(self, service: str, operation: str, region: str, access_key: str, parameters: dict[str, Any]) -> Answer:
-        self.asked.append(operation)
-        if operation == "AssumeRole":
+    def answer(self, call: Call) -> Answer:
+        self.asked.append(call.operation)
+        if call.operation == "AssumeRole":
             return Answer(body=_ROLE.encode())
-        if operation == "GetCallerIdentity" and self.sts_error:
+        if call.operation == "GetCallerIdentity" and self.sts_error:
             return self.sts_error
-        return EcrServer.answer(self.server, service, operation, region, access_key, parameters)
+        return EcrServer.answer(self.server, call)
 
 
 _ROLE = (

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich.console import Console
 
-# Controls, marks that change the direction of text or are invisible, line separators, halves of surrogate pairs.
-_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-
-
-def visible(text: str) -> str:
-    """`text` with each character that a terminal would act on, or not show, as its escape: `\\x1b`, `\\u202e`."""
-    if text.isprintable():
-        return text
-    return "".join(_escape(one) if unicodedata.category(one) in _UNSEEN else one for one in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else repr(character)[1:-1]
+from ecr_source.errors import visible
 
 
 def print_line(console: Console, line: str) -> None:

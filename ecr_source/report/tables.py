@@ -15,8 +15,9 @@ from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.run import SKIPPED
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import COMPLETE, RunTable, Table
+from ecr_source.errors import visible
 from ecr_source.ledger import Outcome, TableOutcome
-from ecr_source.report.lines import print_line, visible
+from ecr_source.report.lines import print_line
 
 _WIDE = 1_000
 _SCOPES_SHOWN = 20
