@@ -135,6 +135,16 @@ def test_a_temporary_key_expires_after_its_calls_and_the_next_one_is_good(server
     assert boto("ecr", credentials=assumed(boto)).describe_repositories()["repositories"] == []
 
 
+def test_a_temporary_key_expires_with_its_time(server: EcrServer, boto: Boto) -> None:
+    server.add_role(READER, seconds=900)
+    lasting = assumed(boto)
+    server.add_role(READER, seconds=-1)
+    expired = assumed(boto)
+    assert 800 <= (lasting["Expiration"] - expired["Expiration"]).total_seconds() <= 901
+    assert boto("ecr", credentials=lasting).describe_repositories()
+    assert code_of(boto("ecr", credentials=expired).describe_repositories) == "ExpiredTokenException"
+
+
 def test_a_role_of_china_has_the_arns_of_china(server: EcrServer, boto: Boto) -> None:
     server.registry("cn-north-1").put("api")
     (listed,) = boto("ecr", "cn-north-1").describe_repositories()["repositories"]
