@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
+from botocore.parsers import ResponseParserError
 
 from ecr_source.access import ACCOUNT_PLACE, account_of_role
 from ecr_source.catalog import GET_CALLER_IDENTITY
 from ecr_source.errors import ConfigurationError, CredentialsRejected, OrganizationUnreadable
 from ecr_source.regions import always_enabled, partition_of
 from ecr_source.sessions import Session
+
+CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError)
+"""What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
 
 REJECTED = {
     "ExpiredToken",
@@ -59,7 +63,7 @@ def identify(session: Session, region: str) -> Caller:
             if error.response["Error"]["Code"] not in REJECTED:
                 raise CredentialsRejected(_sentence(candidate, error)) from error
             rejected = error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError, KeyError) as error:
             raise CredentialsRejected(_sentence(candidate, error)) from error
     assert rejected is not None
     raise CredentialsRejected(_sentence(region, rejected)) from rejected
@@ -96,8 +100,8 @@ def _accounts_of_the_pattern(session: Session, region: str) -> list[str]:
         return list(access.accounts)
     try:
         active = _active_accounts(session, region)
-    except (ClientError, BotoCoreError) as error:
-        reason = f"{_code(error)}: {_message(error)}" if isinstance(error, ClientError) else str(error)
+    except CALL_ERRORS as error:
+        reason = f"{_code(error)}: {_message(error)}" if isinstance(error, ClientError) else repr(error)
         raise OrganizationUnreadable(
             f"cannot list the accounts of the organization: {reason};"
             ' "ecr-source iam-policy --organization" prints what the credentials of the run need'
@@ -114,7 +118,7 @@ def _accounts_of_the_pattern(session: Session, region: str) -> list[str]:
 def _active_accounts(session: Session, region: str) -> list[str]:
     """The active accounts of the organization, or of its units that are asked for, without those of excluded ones."""
     access = session.access
-    client = session.client("organizations", region)
+    client = session.client("organizations", always_enabled(partition_of(region)))
     if access.organizational_units:
         found = [account for unit in access.organizational_units for account in _of_unit(client, unit)]
     else:
@@ -136,10 +140,11 @@ def _pages(client: Any, operation: str, member: str, **parameters: str) -> Itera
         yield from page[member]
 
 
-def _sentence(region: str, error: ClientError | BotoCoreError) -> str:
+def _sentence(region: str, error: Exception) -> str:
     asked = f"cannot ask {GET_CALLER_IDENTITY} in {region} who the credentials belong to"
     if not isinstance(error, ClientError):
-        return f"{asked}: {error}"
+        advice = "; set AWS_CA_BUNDLE to the certificates of its authority" if isinstance(error, SSLError) else ""
+        return f"{asked}: {error}{advice}"
     code = _code(error)
     if "Expired" in code:
         return f"the AWS credentials have expired ({code}): get new ones and run again"

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TypeAlias
 
 from botocore.client import BaseClient
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from ecr_source.access import ALL_REGIONS, Access
-from ecr_source.accounts import Account, Caller, accounts_to_read, identify
+from ecr_source.accounts import CALL_ERRORS, Account, Caller, accounts_to_read, identify
 from ecr_source.errors import CallFailed, ConfigurationError, Denied
 from ecr_source.regions import always_enabled, check_region, partition_of, regions_with_ecr
 from ecr_source.sessions import Session, open_session
@@ -149,7 +149,7 @@ def _scopes_of_account(
     wanted = list(access.regions) or [first]
     try:
         account.session.credentials.get_frozen_credentials()
-    except (ClientError, BotoCoreError) as error:
+    except CALL_ERRORS as error:
         failed = _not_assumed(account, error)
         found = [Unreachable(Scope(registry_id, region), private, failed) for region in wanted if private]
         return [
@@ -195,16 +195,16 @@ def enabled_regions(account: Account, first: str) -> tuple[list[str], str]:
         pages = account.session.client("account", start).get_paginator("list_regions")
         listed = pages.paginate(RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"])
         return sorted(region["RegionName"] for page in listed for region in page["Regions"]), LIST_REGIONS
-    except (ClientError, BotoCoreError):
+    except CALL_ERRORS:
         pass  # many may ask only one of the two
     try:
         described = account.session.client("ec2", start).describe_regions(AllRegions=False)
         return sorted(region["RegionName"] for region in described["Regions"]), DESCRIBE_REGIONS
-    except (ClientError, BotoCoreError):
+    except CALL_ERRORS:
         return regions_with_ecr(partition), FROM_BOTOCORE
 
 
-def _not_assumed(account: Account, error: ClientError | BotoCoreError) -> CallFailed:
+def _not_assumed(account: Account, error: Exception) -> CallFailed:
     code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
     text = f"cannot assume {account.role_arn}: {error}"
     if code in ("AccessDenied", "AccessDeniedException"):
