@@ -13,7 +13,7 @@ demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three 
 	@$(BIN)/ecr-source demo
 
 test: check ## lint, types and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest

@@ -133,7 +133,8 @@ def _in_order_of_need(
     if earlier is None or not len(names):
         return images, names.slice(0, 0)
     position = pc.index_in(earlier_names(names), image_names(earlier))
-    asked_at = pc.fill_null(earlier["extracted_at"].combine_chunks().take(position), pa.scalar(NEVER, TIMESTAMP))
+    answered_at = pc.if_else(_is_answer(earlier), earlier["extracted_at"], pa.scalar(NEVER, TIMESTAMP)).combine_chunks()
+    asked_at = pc.fill_null(answered_at.take(position), pa.scalar(NEVER, TIMESTAMP))
     return images.take(pc.sort_indices(asked_at)), names.filter(position.is_valid())
 
 
@@ -196,10 +197,14 @@ def _known(
     return stands
 
 
+def _is_answer(earlier: pa.Table) -> pa.Array:
+    if "fetch_outcome" not in earlier.column_names:
+        return pa.repeat(pa.scalar(True), earlier.num_rows)
+    return pc.invert(pc.is_in(earlier["fetch_outcome"], pa.array([LEFT_OUT, DENIED, CALL_FAILED, NOT_ASKED])))
+
+
 def _stands(earlier: pa.Table, again: AskAgain, bounds: Bounds, now: datetime) -> pa.Array:
-    stands = pa.repeat(pa.scalar(True), earlier.num_rows)
-    if "fetch_outcome" in earlier.column_names:
-        stands = pc.invert(pc.is_in(earlier["fetch_outcome"], pa.array([LEFT_OUT, DENIED, CALL_FAILED, NOT_ASKED])))
+    stands = _is_answer(earlier)
     if again.expires:
         oldest = pa.scalar(now - bounds.max_age, TIMESTAMP)
         stands = pc.and_(stands, pc.greater_equal(earlier["extracted_at"], oldest))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -27,6 +27,10 @@ NOT_ASKED = "not asked"
 """There is no repository or no image to ask for, or they may not be listed."""
 
 _SCOPES_AT_A_TIME = 8
+# The first repository may have no image, and without one nothing can be asked about images.
+_ROWS_TRIED = 10
+
+Row: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -92,18 +96,29 @@ def _check_scope(operations: Sequence[Operation], found: Found) -> ScopeCheck:
 
 def _check_operations(api: Api, operations: Sequence[Operation]) -> Iterator[OperationCheck]:
     parents = {operation.parent for operation in operations if operation.parent}
-    first_rows: dict[Table, dict[str, Any]] = {}
+    known: dict[Table, list[Row]] = {}
     for operation in operations:
         parent = None if operation.within else operation.parent
-        if not api.can_ask(operation) or (parent is not None and parent not in first_rows):
+        rows = known.get(parent, []) if parent else [{}]
+        if not api.can_ask(operation) or not rows:
             yield OperationCheck(operation, NOT_ASKED)
             continue
-        row = first_rows[parent] if parent else {}
-        checked, response = _ask(api, operation, _asked(operation, row))
+        checked, response = _ask(api, operation, _asked(operation, rows[0]))
         yield checked
         for table in parents:
-            if response and table.operation is operation and (rows := _rows(api, table, row, response)):
-                first_rows[table] = rows[0]
+            if response and table.operation is operation:
+                known[table] = _first_rows(api, table, rows, response)
+
+
+def _first_rows(api: Api, table: Table, asked: Sequence[Row], response: Response) -> list[Row]:
+    """The first rows of `table`: of the response, else of those to the next of `asked`, which may have some."""
+    rows = _rows(api, table, asked[0], response)
+    for row in asked[1:] if not rows else ():
+        _, following = _ask(api, table.operation, _asked(table.operation, row))
+        rows = _rows(api, table, row, following) if following else []
+        if rows:
+            break
+    return rows
 
 
 def _ask(api: Api, operation: Operation, asked: Mapping[str, object]) -> tuple[OperationCheck, Response | None]:
@@ -117,7 +132,7 @@ def _ask(api: Api, operation: Operation, asked: Mapping[str, object]) -> tuple[O
         return OperationCheck(operation, "failed", str(error)), None
 
 
-def _asked(operation: Operation, row: Mapping[str, Any]) -> dict[str, object]:
+def _asked(operation: Operation, row: Row) -> dict[str, object]:
     """The request parameters for the first row, or the first value, that `operation` is called for."""
     match operation.each:
         case EachValue(parameter, values):
@@ -127,16 +142,16 @@ def _asked(operation: Operation, row: Mapping[str, Any]) -> dict[str, object]:
     return {}
 
 
-def _rows(api: Api, table: Table, asked: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:
+def _rows(api: Api, table: Table, asked: Row, response: Response) -> list[Row]:
     """The rows of `table` in one response, asked for with a row of its parent table."""
     parent = table.operation.parent
     schema = arrow_schema(parent) if parent else pa.schema([("nothing", pa.null())])
     page = Page(
         responses=api.decode(table.operation, [response]),
-        asked=pa.Table.from_pylist([dict(asked)], schema=schema),
+        asked=pa.Table.from_pylist([asked], schema=schema),
         outcomes=pa.array([COMPLETE], pa.string()),
         asked_at=pa.array([datetime.now(UTC)], TIMESTAMP),
         where=f"{table.operation} in {api.scope}",
     )
-    rows: list[dict[str, Any]] = flatten(page, table, table.fillings[0], api.scope).slice(0, 1).to_pylist()
+    rows: list[Row] = flatten(page, table, table.fillings[0], api.scope).slice(0, _ROWS_TRIED).to_pylist()
     return rows

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -110,7 +111,14 @@ class _Jobs:
                     continue
                 self._waiting.rotate(-1)
                 rate.reserve()
-                return job
+                return partial(_do, job, rate)
             if self._waiting:
                 time.sleep(soonest)
         return None
+
+
+def _do(job: Job, rate: Rate) -> None:
+    try:
+        job()
+    finally:
+        rate.job_ended()

@@ -40,6 +40,7 @@ class Rate:
         self._decreased_at = clock()
         self._next = clock() - _FIRST_BURST / _FIRST_RATE  # when the next call would be due at an even pace
         self._granted: deque[float] = deque()
+        self._under_way = 0
         self._reserved = 0
 
     @property
@@ -53,9 +54,16 @@ class Rate:
             return self._due(self._clock()) + self._reserved / self._rate - self._clock()
 
     def reserve(self) -> None:
-        """Announces a call that will `take` soon."""
+        """Announces a job, whose first call will `take` soon."""
         with self._lock:
+            self._under_way += 1
             self._reserved += 1
+
+    def job_ended(self) -> None:
+        """A job that was announced is over; where the budget was spent, for example, it made no call."""
+        with self._lock:
+            self._under_way -= 1
+            self._reserved = min(self._reserved, self._under_way)
 
     def take(self) -> float:
         """Waits until a call may be sent; returns when that is, by the clock."""

@@ -24,7 +24,8 @@ def blocks(language: str) -> list[str]:
 
 
 def settled(text: str) -> str:
-    """`text` without what differs from run to run: ports and seconds."""
+    """`text` without what differs from run to run: ports, seconds, and which scope is the first that has ended."""
+    text = re.sub(r"(read )\d+ of (\d+: \S+/)(\S+)", r"\1\2REGION", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     return re.sub(r"\d+\.\d\d$", "SECONDS", text, flags=re.MULTILINE)
 

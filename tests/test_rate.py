@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import heapq
 import random
+import threading
 from dataclasses import dataclass, field
+from functools import partial
 
 import dlt
 import pytest
 
 from ecr_source import ecr_source, read_outcome
+from ecr_source.dispatch import Calls
 from ecr_source.rate import Rate
 from tests.ecr_server import Bucket, EcrServer
 
@@ -77,6 +80,17 @@ def test_a_rate_that_rises_is_found() -> None:
     calls = Simulation({0: 20, 30: 200}, burst=20).run(90)
     assert calls.granted_between(60, 90) >= 0.8 * 200 * 30
     assert calls.refused_share < 0.05
+
+
+def test_jobs_that_make_no_call_hold_back_no_other() -> None:
+    stopped = threading.Event()
+    done: list[int] = []
+    ending = threading.Timer(10, stopped.set)  # else it would wait without end
+    ending.start()
+    with Calls(1) as calls:
+        calls.do({Rate(): iter([partial(done.append, number) for number in range(3)])}, stopped)
+    ending.cancel()
+    assert done == [0, 1, 2]
 
 
 def test_calls_are_not_held_back_where_nothing_is_refused() -> None:
