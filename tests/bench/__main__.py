@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.bench import comparison, costs, page
+from tests.bench import accounts, comparison, costs, page
 from tests.bench.process import ROOT
 
-SECTIONS = {**comparison.SECTIONS, **costs.SECTIONS}
+SECTIONS = {**comparison.SECTIONS, **costs.SECTIONS, **accounts.SECTIONS}
 
 
 def main() -> None:
