@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +12,12 @@ from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES, TABLES, gro
 from ecr_source.catalog.run import POSTPONED, READ, SKIPPED
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.errors import IncompleteRun
+from ecr_source.failures import ReadError
 from ecr_source.scopes import ASSUME_ROLE
 from ecr_source.walk import ScopeRead, TableRead, overall_status
+
+_NAMED = 3
+"""How many repositories a sentence names of those that fail as another one does; `extraction_errors` has all."""
 
 
 def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
@@ -158,6 +162,17 @@ def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
         calls=table.usage.calls,
         throttled=table.usage.throttled,
         seconds=(table.finished_at - table.started_at).total_seconds(),
-        message="; ".join(error.message for error in read.errors if error.operation in operations | {ASSUME_ROLE}),
+        message="; ".join(_sentences(error for error in read.errors if error.operation in operations | {ASSUME_ROLE})),
         is_postponed=table.is_postponed,
     )
+
+
+def _sentences(errors: Iterable[ReadError]) -> Iterator[str]:
+    """A sentence for each kind of error: where all repositories are denied, there are as many errors."""
+    kinds: dict[tuple[str, str], list[ReadError]] = {}
+    for error in errors:
+        kinds.setdefault((error.operation, error.error_code), []).append(error)
+    for first, *others in kinds.values():
+        named = ", ".join(error.resource for error in others[:_NAMED])
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+        yield f"{first.message}; the same of {named}{more}" if others else first.message

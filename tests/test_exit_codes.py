@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import socket
 import subprocess
 import time
@@ -290,6 +291,18 @@ def test_one_region_that_fails_does_not_hold_back_the_others(ecr: Ecr, server: E
     done = ecr("run", "--region", "eu-west-1", "--region", "us-east-1")
     assert done.returncode == INCOMPLETE
     assert query("SELECT region, repository_name FROM repositories") == [("us-east-1", "other")]
+
+
+def test_what_fails_in_every_repository_is_said_in_one_sentence(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    for number in range(9):
+        server.registry().put(f"team/{number}")
+    server.fail(DENIED, operation="GetLifecyclePolicy")
+    done = ecr("run", "--table", "policies")
+    assert done.returncode == INCOMPLETE
+    assert done.stdout.count("access denied") == 1
+    (sentence,) = [line for line in done.stdout.splitlines() if "access denied" in line]
+    assert re.search(r"; the same of team/\w+, team/\w+, team/\w+ and 6 more$", sentence)
+    assert query("SELECT count(*) FROM extraction_errors") == [(10,)]
 
 
 def test_a_name_that_does_not_exist_is_incomplete(ecr: Ecr, query: Query) -> None:

@@ -70,9 +70,8 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     for message in dict.fromkeys(table.message for table in outcome.incomplete):
         print_line(console, message)
     if waiting := {table.scope for table in outcome.postponed}:
-        console.print(
-            f"the budget was spent: the next run begins with what it did not reach in {len(waiting):,} scopes"
-        )
+        scopes = next(iter(waiting)) if len(waiting) == 1 else f"{len(waiting):,} scopes"
+        print_line(console, f"the budget was spent: the next run begins with what it did not reach in {scopes}")
 
 
 def _print_summary(console: Console, groups: Sequence[TableOutcome]) -> None:
