@@ -1,0 +1,49 @@
+"""What docs/operations.md shows is what happens."""
+
+from __future__ import annotations
+
+import re
+from difflib import unified_diff
+
+from ecr_source.catalog.run import PARTIAL, POSTPONED, SKIPPED
+from ecr_source.catalog.table import COMPLETE
+from ecr_source.errors import CallFailed, Denied, Disabled
+from ecr_source.report import run
+from tests.operations_page import EVENTS, PAGE, page, settled, shell
+
+TEXT = PAGE.read_text()
+
+
+def rows_of(header: str) -> list[str]:
+    """The first cells of the table on the page that has this one in its header."""
+    table = TEXT[TEXT.index(f"| {header} |") :].partition("\n\n")[0]
+    return [row.split("|")[1].strip() for row in table.splitlines()[2:]]
+
+
+def test_commands_and_queries_answer_what_the_page_shows() -> None:
+    with shell() as opened:
+        now = page(TEXT, opened)
+    changed = list(unified_diff(settled(TEXT).splitlines(), settled(now).splitlines(), lineterm="", n=0))
+    assert not changed, "\n".join(["docs/operations.md is out of date: run python -m tests.operations_page", *changed])
+
+
+def test_every_console_block_has_a_command_and_every_query_an_answer() -> None:
+    typed = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
+    assert all(block.startswith("$ ") for block in typed)
+    assert TEXT.count("```sql\n") == len(re.findall(r"```sql\n[^`]+```\n\n```text\n[^`]+```", TEXT)) > 0
+    assert set(re.findall(r"<!-- now: (.*) -->", TEXT)) == set(EVENTS)
+
+
+def test_every_status_and_every_exit_code_is_explained() -> None:
+    statuses = [COMPLETE, PARTIAL, POSTPONED, Denied.status, Disabled.status, CallFailed.status, SKIPPED]
+    assert rows_of("status in `extraction_scopes`") == [f"`{status}`" for status in statuses]
+    codes = [run.COMPLETE, run.INCOMPLETE, run.UNUSABLE, run.NOTHING_LOADED, run.POSTPONED, run.STOPPED]
+    assert rows_of("exit code") == [str(code) for code in codes]
+
+
+def test_what_is_scheduled_is_the_command_of_the_page() -> None:
+    scheduled = re.findall(r"^(?:(?:\S+ ){5} cd \S+ && |ExecStart=\S+/)(ecr-source run\b[^>\n]*)", TEXT, re.MULTILINE)
+    assert [command.strip() for command in scheduled] == ["ecr-source run"] * 2
+    assert "$ ecr-source run\n" in TEXT
+    (code,) = re.findall(r"^SuccessExitStatus=(.*)$", TEXT, re.MULTILINE)
+    assert int(code) == run.POSTPONED
