@@ -48,25 +48,33 @@ class Failures:
         with self._lock:
             self.repositories.update(names)
         for name in sorted(names):
-            self.note(error, name)
+            self._note(error, name)
 
     def except_image(self, repository: str, digest: str, error: Exception) -> None:
         """This image could not be read."""
         with self._lock:
             self.images.add(f"{repository}@{digest}")
-        self.note(error, repository)
+        self._note(error, _resource(error) or repository)
 
-    def note(self, error: Exception, repository: str = "") -> None:
+    def note(self, error: Exception) -> None:
         """Notes an error, once for each repository and code."""
-        resource, code, status = repository, type(error).__name__, "failed"
+        self._note(error, _resource(error))
+
+    def _note(self, error: Exception, resource: str) -> None:
+        code, status = type(error).__name__, "failed"
         if isinstance(error, CallFailed):
-            resource, code, status = error.resource or repository, error.error_code, error.status
+            code, status = error.error_code, error.status
+        repository = resource.partition("@")[0]
         with self._lock:
-            if (repository or resource, code) not in self._seen:
-                self._seen.add((repository or resource, code))
+            if (repository, code) not in self._seen:
+                self._seen.add((repository, code))
                 self.errors.append(
                     ReadError(str(self.operation), resource, as_sentence(code), as_sentence(str(error)), status)
                 )
+
+
+def _resource(error: Exception) -> str:
+    return error.resource if isinstance(error, CallFailed) else ""
 
 
 @dataclass

@@ -118,7 +118,7 @@ class EcrServer(Accounts, Pages):
         self.model: ServiceModel = service_model("ecr")
         self.answers: dict[bytes, Answer] | None = None
         self._cached_bytes = 0
-        self._storm: Storm | None = None
+        self._storms: dict[tuple[str | None, str | None], Storm] = {}
         self._under_way: Counter[tuple[str, str]] = Counter()
         self._registries: dict[tuple[str, str], Registry] = {}
         self._publics: dict[str, PublicRegistry] = {}
@@ -154,18 +154,26 @@ class EcrServer(Accounts, Pages):
         self.faults.append(Fault(answer, times, after, operation, region, repository, image))
 
     def storm(
-        self, share: float, answers: Sequence[Answer], *, seed: int = 0, operations: Collection[str] | None = None
+        self,
+        share: float,
+        answers: Sequence[Answer],
+        *,
+        seed: int = 0,
+        operations: Collection[str] | None = None,
+        account: str | None = None,
+        region: str | None = None,
     ) -> None:
         """From now on answers each call (of `operations`) with one of `answers`, with probability `share`.
 
-        TRUNCATED and CUT stand for the first half of the answer that the call should get.
+        TRUNCATED and CUT stand for the first half of the answer that the call should get. With an account and a region
+        the storm is there only; other places may have storms of their own.
         """
-        self._storm = Storm(share, answers, seed, operations)
+        self._storms[account, region] = Storm(share, answers, seed, operations)
 
     def recover(self) -> None:
-        """Ends all faults and the storm."""
+        """Ends all faults and storms."""
         self.faults.clear()
-        self._storm = None
+        self._storms.clear()
 
     def set_rate(self, operation: str, rate: float, burst: float) -> None:
         """From now on lets `rate` calls of `operation` a second through, `burst` at once, whatever `throttle` says."""
@@ -224,7 +232,8 @@ class EcrServer(Accounts, Pages):
         for fault in self.faults:
             if fault.takes(call):
                 return fault.answer
-        met = self._storm.strikes(call, caller.account) if self._storm else None
+        storm = self._storms.get((caller.account, call.region)) or self._storms.get((None, None))
+        met = storm.strikes(call, caller.account) if storm else None
         if met in (CUT, TRUNCATED):
             return cut_short(self._granted(call, caller), met)
         return met or self._granted(call, caller)
