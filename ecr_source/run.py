@@ -25,11 +25,12 @@ from ecr_source.destination import DUCKDB, check_destination, loading_alone, mak
 from ecr_source.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError
 from ecr_source.ledger import Outcome
+from ecr_source.load_walk import check_side_effects, spool_folder_of
 from ecr_source.modes import IncrementalAppend, parse_mode
 from ecr_source.plan import Cost, Known, plan
 from ecr_source.pseudonyms import Pseudonyms, mask_key
 from ecr_source.scopes import check_credentials
-from ecr_source.source import check_side_effects, ecr_source, read_outcome, spool_folder_of
+from ecr_source.source import ecr_source, read_outcome
 from ecr_source.views import create_views
 from ecr_source.working_folder import WorkingFolder, working_folder
 

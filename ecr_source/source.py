@@ -3,50 +3,31 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
 import dlt
 import pyarrow as pa
-from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.runtime.anon_tracker import disable_anon_tracker
-from dlt.common.runtime.collector_base import Collector
 from dlt.common.schema.typing import TTableSchemaColumns
 from dlt.common.typing import TSecretStrValue
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.extract import DltResource
 
 from ecr_source import catalog
 from ecr_source.access import Access, check_access
 from ecr_source.again import Bounds
-from ecr_source.budget import Budget
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError, EcrSourceError
-from ecr_source.ledger import Outcome, error_rows, group_of_name, scope_rows
-from ecr_source.modes import IncrementalAppend, Items, Mode, parse_mode
-from ecr_source.pseudonyms import EarlierUnderPseudonyms, Pseudonyms, mask_key
-from ecr_source.redaction import mask_exception
-from ecr_source.scopes import Found, Scope, find_scopes
-from ecr_source.spool import TableFile
-from ecr_source.walk import ScopeRead, Walk
+from ecr_source.ledger import Outcome, error_rows, scope_rows
+from ecr_source.load_walk import OUTCOME, LoadWalk
+from ecr_source.modes import IncrementalAppend, Items, parse_mode
+from ecr_source.pseudonyms import mask_key
+from ecr_source.walk import ScopeRead
 
-READING = "reading "
-"""What the names of the counters start with that tell dlt's collector of rows read, one for each scope and group."""
-
-SCOPES = "scopes"
-"""The name of the counter of scopes: its total is told once, and each that ended with its name and its status."""
-
-_OUTCOME = "ecr_outcome"
 _Number = TypeVar("_Number", int, float)
-_NOBODY = "000000000000"
-"""An account id that no account has; its pseudonym tells keys apart."""
 
 
 if dlt.config.get("runtime.dlthub_telemetry") is None:
@@ -164,7 +145,7 @@ def ecr_source(
         max_in_flight=max_in_flight,
     )
     check_access(access)
-    walk = _SharedWalk(
+    walk = LoadWalk(
         access,
         load_mode,
         names=tuple(repositories or ()),
@@ -202,7 +183,7 @@ def _without(findings_from: str, bounds: Sequence[object]) -> Collection[Operati
     return without
 
 
-def _resources(walk: _SharedWalk, selected: Sequence[Table]) -> Iterator[DltResource]:
+def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResource]:
     for table in catalog.TABLES:
         resource = dlt.resource(
             _table_items,
@@ -233,182 +214,19 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
     for step in reversed(trace.steps if trace else []):
         for loads in getattr(step.step_info, "metrics", {}).values():
             for resource in (resource for load in loads for resource in load.get("resource_metrics", {}).values()):
-                if _OUTCOME in resource.custom_metrics:
-                    return Outcome.from_metric(resource.custom_metrics[_OUTCOME])
+                if OUTCOME in resource.custom_metrics:
+                    return Outcome.from_metric(resource.custom_metrics[OUTCOME])
     raise EcrSourceError(
         f'the trace of pipeline "{pipeline.pipeline_name}" has no run of ecr_source:'
         " turn dlt's enable_runtime_trace on, or look into the table extraction_scopes"
     )
 
 
-def spool_folder_of(pipeline: dlt.Pipeline, folder: str | Path | None) -> Path:
-    """Where the rows of a run of `pipeline` wait, below `folder`; it is empty before a run and afterwards."""
-    # By default beside dlt's packages, so that a hard link hands a file over.
-    return Path(folder or pipeline.working_dir) / f"{pipeline.pipeline_name}_spool"
-
-
-@dataclass
-class _SharedWalk:
-    """The one walk of a load that fills all its tables; the first resource that asks starts it."""
-
-    access: Access
-    mode: Mode
-    names: tuple[str, ...]
-    bounds: Bounds
-    without: Collection[Operation]
-    moves_last_recorded_pull_time: bool
-    max_calls: int | None
-    max_seconds: float | None
-    masked_with: bytes | None
-    spool_folder: str | None
-    _load_id: str | None = None
-    _reads: list[ScopeRead] = field(default_factory=list)
-
-    @property
-    def load_id(self) -> str:
-        """dlt's id of the load package that is being extracted."""
-        return dlt.current.load_package_state()["load_id"]
-
-    def reads(self) -> list[ScopeRead]:
-        """What came of each scope in this load."""
-        if self._load_id != self.load_id:
-            self._reads = self._walk()
-            self._load_id = self.load_id
-            dlt.current.resource_metrics()[_OUTCOME] = Outcome.of(self._reads).as_metric()
-        return self._reads
-
-    def files(self, table: Table) -> list[TableFile]:
-        """The rows of `table`, files for each scope in which it was read."""
-        read = (table_read for read in self.reads() for table_read in read.tables)
-        return [file for table_read in read if table_read.table is table for file in table_read.files]
-
-    def _walk(self) -> list[ScopeRead]:
-        _keep_mode(self.mode.name)
-        _keep_mask(self.masked_with)
-        selected = dlt.current.source().selected_resources
-        tables = [table for table in catalog.TABLES if table.name in selected]
-        if not tables:
-            return []
-        check_side_effects(tables, allowed=self.moves_last_recorded_pull_time)
-        pipeline = dlt.current.pipeline()
-        folder = spool_folder_of(pipeline, self.spool_folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        walk = Walk(
-            tables,
-            folder,
-            self.names,
-            self.bounds,
-            Loaded(pipeline, self.mode),
-            self.without,
-            self.access.max_in_flight,
-            Budget(self.max_calls, self.max_seconds),
-            _Progress(pipeline.collector),
-        )
-        services = {operation.service for operation in catalog.operations_of(tables, self.without)}
-        try:
-            return self._read(walk, find_scopes(self.access, services))
-        except BaseException as error:
-            mask_exception(error)
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def _read(self, walk: Walk, scopes: Sequence[Found]) -> list[ScopeRead]:
-        if self.masked_with is None:
-            return walk.read(scopes)
-        pseudonyms = Pseudonyms(self.masked_with, {found.scope.registry_id for found in scopes})
-        under_pseudonyms = replace(
-            walk,
-            earlier=EarlierUnderPseudonyms(walk.earlier, pseudonyms),
-            observer=_Progress(dlt.current.pipeline().collector, pseudonyms.scope),
-        )
-        return [pseudonyms.read(read) for read in under_pseudonyms.read(scopes)]
-
-
-def check_side_effects(tables: Sequence[Table], *, allowed: bool) -> None:
-    """Checks that nothing counts as a pull unless that is `allowed`.
-
-    Raises:
-        ConfigurationError: reading one of `tables` does.
-    """
-    pulled = [table.name for table in tables if catalog.group_of(table) == catalog.MANIFESTS]
-    if pulled and not allowed:
-        raise ConfigurationError(
-            f"reading {pulled[0]} counts as a pull of every image and moves last_recorded_pull_time, which lifecycle"
-            " rules may act on: allow it by --moves-last-recorded-pull-time, or leave out the group manifests"
-        )
-
-
-@dataclass(frozen=True)
-class _Progress:
-    """Tells dlt's collector how the walk goes on, as counters: `scopes`, and one for each scope and group of tables."""
-
-    collector: Collector
-    shown: Callable[[Scope], Scope] = lambda scope: scope
-
-    def scopes_found(self, count: int) -> None:
-        self.collector.update(SCOPES, inc=0, total=count)
-
-    def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
-        self.collector.update(f"{READING}{self.shown(scope)} {group_of_name(table.name)}", rows)
-
-    def scope_ended(self, read: ScopeRead) -> None:
-        self.collector.update(SCOPES, inc=1, message=str(self.shown(read.scope)), label=read.status)
-
-
-def _keep_mode(mode: str) -> None:
-    """A dataset keeps the mode of its first load: tables of one mode make no sense to another."""
-    state = dlt.current.source_state()
-    pipeline = dlt.current.pipeline()
-    before = state.setdefault("mode", _mode_of_the_last_run(pipeline) or mode)
-    if before != mode:
-        raise ConfigurationError(
-            f'the dataset "{pipeline.dataset_name}" was loaded in {before} mode and would be damaged by {mode} mode:'
-            f" go on with {before} mode, or load into another dataset"
-        )
-
-
-def _keep_mask(key: bytes | None) -> None:
-    """A dataset keeps the pseudonyms of its first load: rows under other names would stay beside the new ones."""
-    pipeline = dlt.current.pipeline()
-    mask = Pseudonyms(key, ()).text(_NOBODY) if key else ""
-    before = dlt.current.source_state().setdefault("mask", _mask_of_the_last_run(pipeline, mask))
-    if before != mask:
-        loaded = "with plain account ids" if not before else "with another mask key" if mask else "with masked accounts"
-        raise ConfigurationError(
-            f'the dataset "{pipeline.dataset_name}" was loaded {loaded} and would hold every registry twice:'
-            " go on as it was loaded, or load into another dataset"
-        )
-
-
-def _mode_of_the_last_run(pipeline: dlt.Pipeline) -> str | None:
-    return _of_the_last_run(pipeline, "mode")
-
-
-def _mask_of_the_last_run(pipeline: dlt.Pipeline, mask: str) -> str:
-    """`mask`, unless the last run masked accounts and this one does not, or the other way round."""
-    registry_id = _of_the_last_run(pipeline, "registry_id")
-    if registry_id is None or registry_id.isdigit() == (not mask):
-        return mask
-    return "" if mask else registry_id
-
-
-def _of_the_last_run(pipeline: dlt.Pipeline, column: str) -> str | None:
-    """What the dataset's own ledger says: dlt's state knows only the pipelines of this name."""
-    try:
-        with pipeline.sql_client() as client:
-            ledger = client.make_qualified_table_name(catalog.EXTRACTION_SCOPES.name)
-            sql = f"SELECT {column} FROM {ledger} ORDER BY started_at DESC LIMIT 1"  # noqa: S608 (names of ours)
-            rows = client.execute_sql(sql)
-    except (DatabaseUndefinedRelation, SqlClientNotAvailable):
-        return None
-    return str(rows[0][0]) if rows else None
-
-
-def _table_items(walk: _SharedWalk, table: Table) -> Items:
+def _table_items(walk: LoadWalk, table: Table) -> Items:
     yield from walk.mode.items(table, walk.files(table))
 
 
-def _ledger_items(walk: _SharedWalk, rows: Callable[[str, str, Sequence[ScopeRead]], pa.Table]) -> Items:
+def _ledger_items(walk: LoadWalk, rows: Callable[[str, str, Sequence[ScopeRead]], pa.Table]) -> Items:
     yield rows(walk.load_id, walk.mode.name, walk.reads())
 
 

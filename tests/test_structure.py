@@ -51,6 +51,8 @@ ORDER = [
     "pseudonyms",
     "modes",
     "earlier",
+    "dataset",
+    "load_walk",
     "source",
     "destination",
     "plan",

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from ecr_source.catalog.run import READ
+from ecr_source.load_walk import READING, SCOPES
 from ecr_source.report.lines import print_line
-from ecr_source.source import READING, SCOPES
 
 _LOADING = "Load "
 """What dlt's name of the loading step starts with: `Load ecr in 1795445654.9017267`."""
