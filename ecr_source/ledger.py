@@ -170,7 +170,7 @@ def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
 def _sentences(errors: Iterable[ReadError]) -> Iterator[str]:
     """A sentence for each kind of error: where all repositories are denied, there are as many errors."""
     kinds: dict[tuple[str, str], list[ReadError]] = {}
-    for error in errors:
+    for error in sorted(errors, key=lambda error: (error.resource, error.error_code)):
         kinds.setdefault((error.operation, error.error_code), []).append(error)
     for first, *others in kinds.values():
         named = ", ".join(error.resource for error in others[:_NAMED])
