@@ -16,7 +16,7 @@ import pytest
 
 from ecr_source import catalog
 from tests.conftest import ECR_SOURCE, Row, environment
-from tests.ecr_server import EcrServer
+from tests.ecr_server import DENIED, EcrServer
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[[str], list[Row]]
@@ -52,19 +52,26 @@ def test_a_run_without_trouble_warns_of_nothing(ecr: Ecr, server: EcrServer) -> 
 
 def test_progress_is_drawn_on_a_terminal(server: EcrServer, database: Path) -> None:
     ours, theirs = pty.openpty()
+    server.fail(DENIED, region="us-east-1")
+    server.delays["eu-west-1"] = 0.5
     process = subprocess.Popen(
-        [ECR_SOURCE, "run"], env=environment(server, database, {"TERM": "xterm"}), stdout=subprocess.PIPE, stderr=theirs
+        [ECR_SOURCE, "run", "--region", "eu-west-1", "--region", "us-east-1"],
+        env=environment(server, database, {"TERM": "xterm"}),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
     )
     os.close(theirs)
     drawn = b""
     while chunk := _read(ours):
         drawn += chunk
-    assert process.wait(60) == 0
+    assert process.wait(60) == 1
     assert process.stdout is not None
     process.stdout.close()
     os.close(ours)
     assert b"\x1b[" in drawn
     assert b"reading 123456789012/eu-west-1 repositories" in drawn
+    assert b"scopes, 1 not read" in drawn
+    assert b"2/2" in drawn
 
 
 def _read(terminal: int) -> bytes:
