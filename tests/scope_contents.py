@@ -1,4 +1,4 @@
-"""What tables hold, scope by scope: in a database, in its ledger, and in the registries themselves."""
+"""What tables hold, scope by scope, in a database and in the registries, and whether a run may leave it so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,7 +26,7 @@ from ecr_source.catalog.table import Table
 from ecr_source.rate import Rate
 from ecr_source.scopes import Scope, find_scopes
 from ecr_source.walk import Walk
-from tests.conftest import make_pipeline
+from tests.conftest import Row, make_pipeline
 from tests.ecr_server import ACCESS_KEY
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -33,6 +35,7 @@ Contents: TypeAlias = dict[tuple[str, Scope], Rows]
 
 ATTEMPTS = 2
 _FASTER = 20
+_NOT_ANSWERED = {"call_failed", "not_asked"}
 
 
 @contextmanager
@@ -168,7 +171,7 @@ def in_order(rows: Rows) -> Rows:
     return sorted(rows, key=repr)
 
 
-def keys(table: Table, rows: Rows) -> list[tuple[Any, ...]]:
+def keys(table: Table, rows: Rows) -> list[Row]:
     """The key of each row."""
     return [tuple(row[name] for name in table.key) for row in rows]
 
@@ -185,3 +188,56 @@ def repository_of(row: dict[str, Any]) -> str:
 def names_of(errors: Iterable[dict[str, Any]]) -> set[str]:
     """The repositories that errors name; "" where the whole registry was asked."""
     return {error["resource"].partition("@")[0] for error in errors}
+
+
+def check_rows(tables: Iterable[Table], scope: Scope, loaded: Loaded, earlier: Contents, undisturbed: Contents) -> None:
+    """Each repository is as it is now or, where an error names it, as it was; each table is as its status says.
+
+    `earlier` is what the tables said before the run, `undisturbed` what they would say if nothing had failed.
+    """
+    for table in tables:
+        place = (table.name, scope)
+        status = loaded.statuses[place]
+        rows, before, after = (contents.get(place, []) for contents in (loaded.contents, earlier, undisturbed))
+        errors = loaded.errors.get(scope, ())
+        named = names_of(error for error in errors if error["operation"] in operations_for(table))
+        assert len(set(keys(table, rows))) == len(rows), f"{place} has rows twice"
+        assert named or status == "complete", f"{place} is {status}, and no error says why"
+        if status == "complete":
+            assert rows == after, f"{place} is complete, and not as it is undisturbed"
+        elif status != "partial" and not table.operation.again:
+            assert rows == before, f"{place} is {status}, and not as it was"
+        check_parts(table, named, rows, before, after)
+
+
+def check_parts(table: Table, named: set[str], rows: Rows, before: Rows, after: Rows) -> None:
+    """The rows of what was read are those of now, the rows of what an error names those of before."""
+    now, was, is_now = (by_part(table, some) for some in (rows, before, after))
+    for part in now.keys() | was.keys() | is_now.keys():
+        if now.get(part) == is_now.get(part):
+            continue
+        assert named & {part[0], ""}, f"{table.name} of {part} differs, and no error names it"
+        unanswered = [row.get("fetch_outcome") in _NOT_ANSWERED for row in now.get(part, ())]
+        assert now.get(part) == was.get(part) or unanswered == [True], f"{table.name} of {part} is not as it was"
+
+
+def by_part(table: Table, rows: Rows) -> dict[tuple[str, str], Rows]:
+    """The rows of each repository; where each image is asked, of each image."""
+    found: dict[tuple[str, str], Rows] = {}
+    for row in rows:
+        digest = row["image_digest"] if table.operation.again else ""
+        found.setdefault((repository_of(row), digest), []).append(row)
+    return found
+
+
+def overlaps(table: Table, versions: Rows) -> list[Row]:
+    """The keys of which two versions were valid at once: one that is open ends after all others."""
+    found: dict[Row, Rows] = {}
+    for key, version in zip(keys(table, versions), versions, strict=True):
+        found.setdefault(key, []).append(version)
+    return [
+        key
+        for key, of_key in found.items()
+        for earlier, later in pairwise(sorted(of_key, key=itemgetter("_dlt_valid_from")))
+        if earlier["_dlt_valid_to"] is None or earlier["_dlt_valid_to"] > later["_dlt_valid_from"]
+    ]
