@@ -103,9 +103,7 @@ class IncrementalAppend:
         for rows in batches:
             if missed.repositories:
                 yield missed.rows_of_repositories(rows)
-                yield cursor(missed.other_rows(rows))
-            else:
-                yield cursor(rows)
+            yield cursor(rows)
         missed.remember()
 
 
@@ -216,16 +214,12 @@ class _Missed:
         self.repositories: dict[str, datetime] = {} if cursor.end_value is not None else cursor.missed()
 
     def rows_of_repositories(self, rows: pa.Table) -> pa.Table:
-        """Their rows that are newer than the last of theirs that was loaded."""
+        """Their rows that the scope's cursor has passed by, newer than the last of theirs that was loaded."""
         new = pa.repeat(pa.scalar(False), rows.num_rows)
         for name, since in self.repositories.items():
-            newer = pc.fill_null(pc.greater(rows[self._cursor_column], pa.scalar(since, TIMESTAMP)), True)
+            newer = pc.greater(rows[self._cursor_column], pa.scalar(since, TIMESTAMP))
             new = pc.or_(new, pc.and_(pc.equal(self._names(rows), name), newer))
-        return rows.filter(new)
-
-    def other_rows(self, rows: pa.Table) -> pa.Table:
-        """The rows that the scope's cursor judges."""
-        return rows.filter(pc.invert(pc.is_in(self._names(rows), pa.array(self.repositories, pa.string()))))
+        return rows.filter(pc.and_(new, pc.less(rows[self._cursor_column], pa.scalar(self._since, TIMESTAMP))))
 
     def remember(self) -> None:
         """Forgets the repositories that were read now, and notes those that were not."""

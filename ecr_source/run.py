@@ -29,10 +29,11 @@ from ecr_source.load_walk import check_side_effects, spool_folder_of
 from ecr_source.modes import IncrementalAppend, parse_mode
 from ecr_source.plan import Cost, Known, plan
 from ecr_source.pseudonyms import Pseudonyms, mask_key
+from ecr_source.resumption import note_loaded_jobs
 from ecr_source.scopes import check_credentials
 from ecr_source.source import ecr_source, read_outcome
 from ecr_source.views import create_views
-from ecr_source.working_folder import WorkingFolder, working_folder
+from ecr_source.working_folder import WorkingFolder, delete_what_no_run_needs, working_folder
 
 PIPELINE_NAME = "ecr"
 
@@ -237,7 +238,9 @@ def _may_run_twice(settings: RunSettings) -> bool:
 
 def _finish(pipeline: dlt.Pipeline) -> None:
     """Loads what an interrupted run left. Not by run(), which would drop it where the dataset does not exist yet."""
+    delete_what_no_run_needs(Path(pipeline.working_dir))
     if pipeline.has_pending_data:
+        note_loaded_jobs(pipeline)
         pipeline.normalize()
         _load(pipeline)
 

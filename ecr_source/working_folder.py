@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.storages import LoadStorage, NormalizeStorage
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from ecr_source.errors import DestinationUnusable
@@ -57,6 +59,21 @@ def working_folder(place: str, *, shared: bool) -> Iterator[WorkingFolder]:
                 locks.enter_context(lock)
                 yield WorkingFolder(folder, place)
                 return
+
+
+def delete_what_no_run_needs(pipeline_folder: Path) -> None:
+    """Deletes the rows in dlt's folder of a pipeline that a killed run left there and no other would ever load.
+
+    What it extracted completely, or normalised, stays: that is still to be loaded.
+    """
+    # dlt extracts into a folder with a random name.
+    for extraction in (pipeline_folder / "normalize").glob("*/"):
+        if extraction.name != NormalizeStorage.EXTRACTED_FOLDER:
+            shutil.rmtree(extraction)
+    # After a load dlt deletes its copy of the rows, if told so; a run that was killed in between does not.
+    if dlt.config.get("load.delete_completed_jobs", bool):
+        for jobs in (pipeline_folder / "load" / LoadStorage.LOADED_FOLDER).glob("*/completed_jobs/"):
+            shutil.rmtree(jobs)
 
 
 def _candidates(place: str) -> Iterator[Path]:

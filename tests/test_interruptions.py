@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +15,12 @@ import pytest
 
 from ecr_source import ecr_source
 from tests.conftest import ECR_SOURCE, Row, environment, make_pipeline
-from tests.ecr_server import EcrServer
+from tests.ecr_server import DENIED, EcrServer
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[[str], list[Row]]
 
-STOPPED = 130
+NOTHING_LOADED, STOPPED = 3, 130
 COUNT = "SELECT count(*), count(DISTINCT repository_name) FROM repositories"
 
 
@@ -139,6 +140,58 @@ def test_a_run_that_is_killed_while_it_reads_leaves_nothing_behind(
     assert ecr("run").returncode == 0
     assert query(COUNT) == [(20_000, 20_000)]
     assert leftovers(tmp_path) == []
+
+
+def test_a_run_that_is_killed_after_it_loaded_has_its_copies_of_rows_deleted_by_the_next(
+    server: EcrServer, ecr: Ecr, tmp_path: Path
+) -> None:
+    server.registry().put("api")
+    # As if it were killed just before: dlt loads, and deletes then.
+    assert ecr("run", env={"LOAD__DELETE_COMPLETED_JOBS": "false"}).returncode == 0
+    assert list((tmp_path / "dlt").rglob("*.parquet")) != []
+    assert ecr("run").returncode == 0
+    assert list((tmp_path / "dlt").rglob("*.parquet")) == []
+
+
+KILLED_BEFORE_DLT_NOTES_IT = """
+import os, signal, sys
+import pyarrow.parquet as pq
+from dlt.common.storages import PackageStorage
+from ecr_source.cli import main
+
+table = sys.argv.pop(1)
+note = PackageStorage.save_pending_transition
+
+def note_or_die(storage, load_id, file_name, *state):
+    path = storage.storage.make_full_path(f"{load_id}/started_jobs/{file_name}")
+    if file_name.startswith(table + ".") and pq.read_metadata(path).num_rows:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(storage, load_id, file_name, *state)
+
+PackageStorage.save_pending_transition = note_or_die
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "table"),
+    [("incremental", "repositories"), ("history", "repositories"), ("snapshot", "extraction_scopes")],
+)
+def test_what_was_committed_when_a_run_was_killed_is_not_loaded_twice(
+    server: EcrServer, ecr: Ecr, query: Query, database: Path, mode: str, table: str
+) -> None:
+    server.registry().fill(100)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_BEFORE_DLT_NOTES_IT, table, "run", "--mode", mode],
+        env=environment(server, database),
+        timeout=60,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert query(f"SELECT count(*) > 0 FROM {'aws_ecr_staging.' if mode == 'history' else ''}{table}") == [(True,)]
+    server.fail(DENIED)
+    assert ecr("run", "--mode", mode).returncode == NOTHING_LOADED
+    assert query(COUNT) == [(100, 100)]
+    assert query("SELECT count(*), count(DISTINCT (run_id, table_name)) FROM extraction_scopes") == [(4, 4)]
 
 
 def test_what_an_earlier_run_extracted_is_loaded_before_the_registry_is_read_anew(

@@ -55,6 +55,7 @@ ORDER = [
     "load_walk",
     "source",
     "destination",
+    "resumption",
     "plan",
     "check",
     "permissions",

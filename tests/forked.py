@@ -1,0 +1,62 @@
+"""`ecr-source` in processes that are forked from one that has imported it: each starts two seconds sooner."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Self
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+# The working directory and the environment are each process's own; `tests.forked` imports nothing that reads them.
+_CONTEXT.set_forkserver_preload(["ecr_source.cli", "ecr_source.report.run", "psycopg2", "tests.forked"])
+
+
+class ForkedCommand:
+    """`ecr-source` with these arguments, in a process of its own, which does not outlive the block.
+
+    `errors` are the lines that it writes to standard error, until it ends.
+    """
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        reading, writing = _CONTEXT.Pipe(duplex=False)
+        task = (list(arguments), dict(environment), str(Path.cwd()), writing)
+        self._process = _CONTEXT.Process(target=_command, args=task)
+        self._process.start()
+        writing.close()
+        self.errors = os.fdopen(os.dup(reading.fileno()))
+        reading.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.kill()
+        self._process.join()
+        self.errors.close()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+
+    def end(self) -> tuple[int, str]:
+        """Waits for the end; the exit code, and the rest of standard error."""
+        rest = self.errors.read()
+        self._process.join()
+        assert self._process.exitcode is not None
+        return self._process.exitcode, rest
+
+
+def _command(arguments: list[str], environment: dict[str, str], folder: str, errors: Connection) -> None:
+    from ecr_source.cli import app
+
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    os.dup2(errors.fileno(), 2)
+    errors.close()
+    with Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), 1)
+    app(arguments, prog_name="ecr-source")
