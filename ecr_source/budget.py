@@ -32,6 +32,11 @@ class Budget:
         return self._calls_left is not None or self._ends_at is not None
 
     @property
+    def counts_calls(self) -> bool:
+        """Whether the number of requests is bounded."""
+        return self._calls_left is not None
+
+    @property
     def is_spent(self) -> bool:
         """Whether nothing may be asked any more."""
         return (self._calls_left is not None and self._calls_left <= 0) or (

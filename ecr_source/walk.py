@@ -117,13 +117,15 @@ class Walk:
     def read(self, scopes: Sequence[Found]) -> list[ScopeRead]:
         """Reads all scopes, at most `SCOPES_AT_A_TIME` at once; what fails in one does not touch the others.
 
-        Those that were not read for longest come first.
+        Those that were not read for longest come first, one by one where calls are counted.
         """
         if not scopes:
             return []
         self.observer.scopes_found(len(scopes))
         oldest_first = self._oldest_first(scopes)
-        with Calls(self.max_in_flight) as calls, ThreadPoolExecutor(SCOPES_AT_A_TIME, "scope") as pool:
+        # Scopes that are read together would race for the last calls of a budget, whichever is the oldest.
+        at_a_time = 1 if self.budget.counts_calls else SCOPES_AT_A_TIME
+        with Calls(self.max_in_flight) as calls, ThreadPoolExecutor(at_a_time, "scope") as pool:
             try:
                 reading = [pool.submit(self._read_scope, calls, found) for found in oldest_first]
                 reads = _results(reading)
