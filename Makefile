@@ -1,4 +1,4 @@
-.PHONY: help demo test test-lowest check bench lock clean
+.PHONY: help demo test test-lowest postgres check bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -19,6 +19,11 @@ test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.to
 	$(PYTHON) -m venv --without-pip .venv-lowest
 	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,postgres]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
+
+postgres: ## install the Postgres server that tests start, if there is none (Debian, as root)
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null || { \
+	  export DEBIAN_FRONTEND=noninteractive && apt-get -qq update && \
+	  apt-get -qq install --no-install-recommends postgresql > /dev/null; }
 
 check: .venv/ready ## lint and strict types
 	$(BIN)/ruff check .

@@ -1,0 +1,101 @@
+"""A Postgres server of the tests' own: in a temporary folder, on a port of its own, gone with the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+_SUPERUSER = "ecr"
+_SYSTEM_USER = "postgres"
+_SETTINGS = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "max_connections=100"]
+
+
+class Postgres:
+    """A running server; `url(name)` is what its database `name` is reached by."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._databases = 0
+
+    def new_database(self) -> str:
+        """Makes an empty database; its URL."""
+        self._databases += 1
+        name = f"warehouse_{self._databases}"
+        self.rows(self._url("postgres"), f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def rows(self, url: str, sql: str) -> list[tuple[Any, ...]]:
+        """What a statement returns, in UTC; its tables are those of aws_ecr."""
+        connection = psycopg2.connect(url)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SET search_path = aws_ecr; SET TimeZone = 'UTC'")
+                cursor.execute(sql)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def _url(self, database: str) -> str:
+        # The server asks for no password, but dlt does not take credentials without one.
+        return f"postgresql://{_SUPERUSER}:unasked@127.0.0.1:{self._port}/{database}"
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """A started server with an empty cluster. Skips the test where none is installed; in CI that is a failure."""
+    programs = _programs()
+    if programs is None:
+        reason = "no Postgres server is installed: make postgres installs it on Debian, as root"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    # Not in pytest's folder, which the user postgres may not enter.
+    folder = Path(tempfile.mkdtemp(prefix="ecr-source-postgres-"))
+    port = _free_port()
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, _SYSTEM_USER)
+        cluster = str(folder / "cluster")
+        initdb = ["--pgdata", cluster, "--username", _SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-sync"]
+        subprocess.run(_unprivileged([str(programs / "initdb"), *initdb]), check=True, capture_output=True, cwd="/")
+        control = [str(programs / "pg_ctl"), "--pgdata", cluster, "--wait", "--log", str(folder / "log")]
+        options = " ".join(f"-c {setting}" for setting in [*_SETTINGS, f"unix_socket_directories={folder}"])
+        start = [*control, "--options", f"-p {port} {options}", "start"]
+        subprocess.run(_unprivileged(start), check=True, stdout=subprocess.DEVNULL, cwd="/")
+        try:
+            yield Postgres(port)
+        finally:
+            stop = [*control, "--mode", "immediate", "stop"]
+            subprocess.run(_unprivileged(stop), check=True, stdout=subprocess.DEVNULL, cwd="/")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _programs() -> Path | None:
+    """The folder of initdb and pg_ctl; Debian's is on nobody's path."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return next((folder for folder in reversed(folders) if (folder / "pg_ctl").exists()), None)
+
+
+def _unprivileged(command: Sequence[str]) -> list[str]:
+    """The server refuses to run as root."""
+    return ["runuser", "-u", _SYSTEM_USER, "--", *command] if os.geteuid() == 0 else list(command)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
