@@ -176,7 +176,8 @@ def test_the_run_after_the_storm_makes_all_as_it_is(story: Story, share: float, 
 
 
 def storm_of_everything(server: EcrServer) -> None:
-    server.storm(0.1, MIX)
+    # The dice of this seed hide the images of a repository, and findings of others.
+    server.storm(0.1, MIX, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +189,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Story]:
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_a_storm_of_all_kinds_deletes_nothing(stories: Callable[[str], Story], mode: str) -> None:
     story = stories(mode)
-    assert "partial" in story.stormy.statuses.values()
+    assert {"images", "image_scans"} <= partial(story)
     for scope in story.scopes:
         check_rows(story.tables, scope, story.stormy, story.earlier, story.undisturbed)
     assert story.recovered.contents == story.undisturbed
@@ -203,7 +204,7 @@ def test_history_is_whole_after_a_storm(stories: Callable[[str], Story]) -> None
 
 def test_incremental_has_each_row_once_after_a_storm(stories: Callable[[str], Story]) -> None:
     story = stories("incremental")
-    assert "partial" in story.stormy.statuses.values()
+    assert {"images", "image_scans"} <= partial(story)
     for table in story.tables:
         for place in ((table.name, scope) for scope in story.scopes):
             before, after, found = story.earlier[place], story.undisturbed[place], story.recovered.contents[place]
@@ -211,6 +212,10 @@ def test_incremental_has_each_row_once_after_a_storm(stories: Callable[[str], St
                 assert [row for row in after if row not in found] == [], place
             else:
                 assert Counter(moments(table, found)) == Counter({*moments(table, before), *moments(table, after)})
+
+
+def partial(story: Story) -> set[str]:
+    return {table for (table, _), status in story.stormy.statuses.items() if status == "partial"}
 
 
 def moments(table: Table, rows: Rows) -> list[Row]:
