@@ -33,6 +33,9 @@ from tests.scope_contents import (
     overlaps,
 )
 
+Load = Callable[..., Outcome]
+Query = Callable[[str], list[Row]]
+
 MODES = ("snapshot", "history", "incremental")
 REGION = "eu-west-1"
 LATER = 1_000_000.0
@@ -263,8 +266,24 @@ def test_incremental_appends_each_row_once_and_skips_none(stories: Callable[[str
             assert Counter(found) == Counter({*keys(table, first), *keys(table, last)}), (table.name, scope)
 
 
+def test_incremental_appends_once_what_it_missed_where_the_next_run_misses_others(
+    server: EcrServer, load: Load, query: Query
+) -> None:
+    for name in ("api", "web"):
+        furnish(server.registry(), name, 0)
+    images = {"tables": ["images.images"], "mode": "incremental"}
+    load(**images)
+    push(server.registry(), "web", 1)
+    for denied in ("web", "api"):
+        server.fail(DENIED, operation="DescribeImages", repository=denied)
+        load(**images)
+        server.recover()
+    load(**images)
+    assert query("SELECT repository_name, count(*) FROM images GROUP BY ALL ORDER BY ALL") == [("api", 1), ("web", 2)]
+
+
 def test_an_endpoint_that_dies_is_given_up_and_not_asked_for_each_repository(
-    server: EcrServer, load: Callable[..., Outcome], query: Callable[[str], list[Row]]
+    server: EcrServer, load: Load, query: Query
 ) -> None:
     server.registry().fill(60)
     for operation in ("DescribeImages", "GetLifecyclePolicy"):
