@@ -13,12 +13,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ecr_source.distributed import find_scopes, write_ledger
     from ecr_source.ledger import Outcome
+    from ecr_source.loading import load
     from ecr_source.source import ecr_source, read_outcome
 
-__all__ = ["Outcome", "ecr_source", "read_outcome"]
+__all__ = ["Outcome", "ecr_source", "find_scopes", "load", "read_outcome", "write_ledger"]
 
-_HOME = {"Outcome": "ecr_source.ledger", "ecr_source": "ecr_source.source", "read_outcome": "ecr_source.source"}
+_HOME = {
+    "Outcome": "ecr_source.ledger",
+    "ecr_source": "ecr_source.source",
+    "find_scopes": "ecr_source.distributed",
+    "load": "ecr_source.loading",
+    "read_outcome": "ecr_source.source",
+    "write_ledger": "ecr_source.distributed",
+}
 
 
 def __getattr__(name: str) -> Any:

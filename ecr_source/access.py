@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ecr_source.errors import ConfigurationError
 from ecr_source.regions import check_region, partition_of
+
+if TYPE_CHECKING:
+    import boto3
 
 ALL_REGIONS = "all"
 """Stands for the regions that are enabled for the account."""
@@ -29,7 +33,7 @@ class Access:
     the account of the credentials is read, `registry_id` naming another account's registry. `role_arns` are assumed;
     one with `{account}` in it in each of `accounts`, or in each account of the `organization`, which `accounts` and
     `organizational_units` narrow. `endpoint_url` replaces the endpoints of all services. `max_in_flight` bounds the
-    calls that are under way.
+    calls that are under way. `session` takes the place of boto3's chain, and of the profile.
     """
 
     regions: tuple[str, ...] = ()
@@ -46,6 +50,7 @@ class Access:
     external_id: str | None = None
     role_session_name: str = "ecr-source"
     max_in_flight: int = 32
+    session: boto3.Session | None = None
 
     @property
     def role_pattern(self) -> str | None:
@@ -60,6 +65,8 @@ def check_access(access: Access) -> None:
         ConfigurationError: with what is wrong, and what to do.
     """
     _check_endpoint_url(access.endpoint_url)
+    if access.session is not None and access.profile is not None:
+        raise ConfigurationError("a session and a profile are two sources of credentials: give one of them")
     for region in {*access.regions, *access.exclude_regions} - {ALL_REGIONS}:
         check_region(region)
     if access.max_in_flight < 1:

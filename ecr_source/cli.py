@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ecr_source.run import RunSettings
+    from ecr_source.settings import RunSettings
 
 # dlt, boto3 and pyarrow take a second to import; the commands import what they need, so that --help need not wait.
 app = typer.Typer(
@@ -353,7 +353,7 @@ def iam_policy_command(
 def _settings(**given: object) -> RunSettings:
     from ecr_source.errors import ConfigurationError
     from ecr_source.report.run import UNUSABLE, refuse
-    from ecr_source.run import resolve_settings
+    from ecr_source.settings import resolve_settings
 
     try:
         return resolve_settings(given)

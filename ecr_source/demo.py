@@ -21,7 +21,7 @@ from rich.console import Console
 from ecr_source.errors import ConfigurationError
 from ecr_source.report.run import run_and_report
 from ecr_source.report.tables import print_grid
-from ecr_source.run import resolve_settings
+from ecr_source.settings import resolve_settings
 
 try:
     from moto.core.responses import ActionResult

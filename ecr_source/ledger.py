@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -16,50 +17,33 @@ from ecr_source.failures import ReadError
 from ecr_source.scopes import ASSUME_ROLE
 from ecr_source.walk import ScopeRead, TableRead, overall_status
 
+NOT_LOADED = "load"
+"""Stands for an operation where a scope has no outcome at all."""
+
+_OF_WHOLE_SCOPES = {ASSUME_ROLE, NOT_LOADED}
+
 _NAMED = 3
 """How many repositories a sentence names of those that fail as another one does; `extraction_errors` has all."""
 
 
-def scope_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
+def scope_rows(run_id: str, mode: str, outcome: Outcome) -> pa.Table:
     """The rows of `extraction_scopes`, with its Arrow schema."""
     rows = [
         {
             "run_id": run_id,
-            "table_name": table.table.name,
-            "registry_id": read.scope.registry_id,
-            "region": read.scope.region,
-            "region_from": read.region_from,
             "mode": mode,
-            "status": table.status,
-            "rows": table.rows,
-            "calls": table.usage.calls,
-            "throttled": table.usage.throttled,
-            "retried": table.usage.retried,
-            "excepted_repositories": table.excepted_repositories,
-            "resumes_at": table.resumes_at or None,
-            "note": table.note or None,
-            "started_at": table.started_at,
-            "finished_at": table.finished_at,
+            **row,
+            "started_at": datetime.fromisoformat(row["started_at"]),
+            "finished_at": datetime.fromisoformat(row["finished_at"]),
         }
-        for read in reads
-        for table in read.tables
+        for row in outcome.scopes
     ]
     return pa.Table.from_pylist(rows, schema=arrow_schema(EXTRACTION_SCOPES))
 
 
-def error_rows(run_id: str, mode: str, reads: Sequence[ScopeRead]) -> pa.Table:
+def error_rows(run_id: str, mode: str, outcome: Outcome) -> pa.Table:
     """The rows of `extraction_errors`, with its Arrow schema."""
-    rows = [
-        {
-            "run_id": run_id,
-            "registry_id": read.scope.registry_id,
-            "region": read.scope.region,
-            "ordinal": ordinal,
-            **asdict(error),
-        }
-        for read in reads
-        for ordinal, error in enumerate(read.errors)
-    ]
+    rows = [{"run_id": run_id, **row} for row in outcome.errors]
     return pa.Table.from_pylist(rows, schema=arrow_schema(EXTRACTION_ERRORS))
 
 
@@ -80,23 +64,52 @@ class TableOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run came out."""
+    """How a run came out.
+
+    `scopes` and `errors` are its rows of `extraction_scopes` and `extraction_errors`, as values that JSON has, without
+    what is the same in all of them (`run_id`, `mode`).
+    """
 
     tables: tuple[TableOutcome, ...]
+    scopes: tuple[dict[str, Any], ...]
+    errors: tuple[dict[str, Any], ...]
 
     @classmethod
     def of(cls, reads: Sequence[ScopeRead]) -> Outcome:
         """The outcome of these reads."""
-        return cls(tuple(_table_outcome(read, table) for read in reads for table in read.tables))
+        return cls(
+            tuple(_table_outcome(read, table) for read in reads for table in read.tables),
+            tuple(_scope_row(read, table) for read in reads for table in read.tables),
+            tuple(
+                _of_scope(read) | {"ordinal": ordinal, **asdict(error)}
+                for read in reads
+                for ordinal, error in enumerate(read.errors)
+            ),
+        )
 
     @classmethod
-    def from_metric(cls, metric: Sequence[dict[str, Any]]) -> Outcome:
-        """The outcome that `as_metric` wrote."""
-        return cls(tuple(TableOutcome(**table) for table in metric))
+    def of_all(cls, outcomes: Iterable[Outcome]) -> Outcome:
+        """The outcome of several runs, as if they had been one."""
+        parts = list(outcomes)
+        return cls(
+            tuple(table for part in parts for table in part.tables),
+            tuple(row for part in parts for row in part.scopes),
+            tuple(row for part in parts for row in part.errors),
+        )
 
-    def as_metric(self) -> list[dict[str, Any]]:
-        """The outcome as plain values, for dlt's trace."""
-        return [asdict(table) for table in self.tables]
+    @classmethod
+    def from_json(cls, outcome: Mapping[str, Any]) -> Outcome:
+        """The outcome that `as_json` wrote."""
+        tables = tuple(TableOutcome(**table) for table in outcome["tables"])
+        return cls(tables, tuple(outcome["scopes"]), tuple(outcome["errors"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome as values that JSON has: for dlt's trace, or to hand it on to another task."""
+        return {
+            "tables": [asdict(table) for table in self.tables],
+            "scopes": list(self.scopes),
+            "errors": list(self.errors),
+        }
 
     def groups(self) -> list[TableOutcome]:
         """The outcome of each group of tables in each scope; `table` is the group's name."""
@@ -152,6 +165,27 @@ def group_of_name(table_name: str) -> str:
     return next((group_of(table) for table in TABLES if table.name == table_name), "") or table_name
 
 
+def _of_scope(read: ScopeRead) -> dict[str, Any]:
+    return {"registry_id": read.scope.registry_id, "region": read.scope.region}
+
+
+def _scope_row(read: ScopeRead, table: TableRead) -> dict[str, Any]:
+    return _of_scope(read) | {
+        "table_name": table.table.name,
+        "region_from": read.region_from,
+        "status": table.status,
+        "rows": table.rows,
+        "calls": table.usage.calls,
+        "throttled": table.usage.throttled,
+        "retried": table.usage.retried,
+        "excepted_repositories": table.excepted_repositories,
+        "resumes_at": table.resumes_at or None,
+        "note": table.note or None,
+        "started_at": table.started_at.isoformat(),
+        "finished_at": table.finished_at.isoformat(),
+    }
+
+
 def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
     operations = {str(operation) for operation in operations_of([table.table])}
     return TableOutcome(
@@ -162,7 +196,9 @@ def _table_outcome(read: ScopeRead, table: TableRead) -> TableOutcome:
         calls=table.usage.calls,
         throttled=table.usage.throttled,
         seconds=(table.finished_at - table.started_at).total_seconds(),
-        message="; ".join(_sentences(error for error in read.errors if error.operation in operations | {ASSUME_ROLE})),
+        message="; ".join(
+            _sentences(error for error in read.errors if error.operation in operations | _OF_WHOLE_SCOPES)
+        ),
         is_postponed=table.is_postponed,
     )
 

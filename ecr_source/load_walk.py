@@ -22,7 +22,7 @@ from ecr_source.ledger import Outcome, group_of_name
 from ecr_source.modes import Mode
 from ecr_source.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
 from ecr_source.redaction import mask_exception
-from ecr_source.scopes import Found, Scope, find_scopes
+from ecr_source.scopes import Found, Scope, ScopeSetting, find_scopes, open_scopes
 from ecr_source.spool import TableFile
 from ecr_source.walk import ScopeRead, Walk
 
@@ -50,6 +50,7 @@ class LoadWalk:
     max_seconds: float | None
     masked_with: bytes | None
     spool_folder: str | None
+    scopes: tuple[ScopeSetting, ...] = ()
     _load_id: str | None = None
     _reads: list[ScopeRead] = field(default_factory=list)
 
@@ -63,8 +64,12 @@ class LoadWalk:
         if self._load_id != self.load_id:
             self._reads = self._walk()
             self._load_id = self.load_id
-            dlt.current.resource_metrics()[OUTCOME] = Outcome.of(self._reads).as_metric()
+            dlt.current.resource_metrics()[OUTCOME] = self.outcome().as_json()
         return self._reads
+
+    def outcome(self) -> Outcome:
+        """How this load came out."""
+        return Outcome.of(self.reads())
 
     def files(self, table: Table) -> list[TableFile]:
         """The rows of `table`, files for each scope in which it was read."""
@@ -95,11 +100,14 @@ class LoadWalk:
         )
         services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:
-            return self._read(walk, find_scopes(self.access, services))
+            return self._read(walk, self._find(services))
         except BaseException as error:
             mask_exception(error)
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def _find(self, services: Collection[str]) -> list[Found]:
+        return open_scopes(self.access, self.scopes) if self.scopes else find_scopes(self.access, services)
 
     def _read(self, walk: Walk, scopes: Sequence[Found]) -> list[ScopeRead]:
         if self.masked_with is None:

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import dlt
 import pyarrow as pa
-from dlt.common.configuration import resolve_configuration
-from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.configuration.specs import BaseConfiguration, configspec
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
-from dlt.common.typing import TSecretStrValue
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ecr_source import catalog
-from ecr_source.access import Access, check_access
+from ecr_source.access import Access
 from ecr_source.check import ScopeCheck, check
-from ecr_source.destination import DUCKDB, check_destination, loading_alone, make_destination
+from ecr_source.destination import DUCKDB, check_destination, make_destination
 from ecr_source.endpoints import endpoint_lines, foreign_endpoints
-from ecr_source.errors import ConfigurationError, DestinationUnusable, EcrSourceError
+from ecr_source.errors import DestinationUnusable, EcrSourceError
 from ecr_source.ledger import Outcome
 from ecr_source.load_walk import check_side_effects, spool_folder_of
+from ecr_source.loading import finish, load
 from ecr_source.modes import IncrementalAppend, parse_mode
 from ecr_source.plan import Cost, Known, plan
 from ecr_source.pseudonyms import Pseudonyms, mask_key
-from ecr_source.resumption import note_loaded_jobs
 from ecr_source.scopes import check_credentials
-from ecr_source.source import ecr_source, read_outcome
-from ecr_source.views import create_views
-from ecr_source.working_folder import WorkingFolder, delete_what_no_run_needs, working_folder
+from ecr_source.settings import RunSettings, access_of
+from ecr_source.source import ecr_source
+from ecr_source.working_folder import WorkingFolder, working_folder
 
 PIPELINE_NAME = "ecr"
 
@@ -45,70 +39,6 @@ _OF_THE_DESTINATION = {"destination", "database", "dataset"}
 
 class LoadFailed(EcrSourceError):
     """Rows were read, but the destination did not take them; they wait for the next run."""
-
-
-@configspec
-class RunSettings(BaseConfiguration):
-    """What a run is told. Each field comes from an argument, else from dlt's configuration: `sources.ecr.<field>`."""
-
-    regions: list[str] | None = None
-    exclude_regions: list[str] | None = None
-    profile: str | None = None
-    endpoint_url: str | None = None
-    registry_id: str | None = None
-    role_arns: list[str] | None = None
-    accounts: list[str] | None = None
-    exclude_accounts: list[str] | None = None
-    organization: bool = False
-    organizational_units: list[str] | None = None
-    exclude_organizational_units: list[str] | None = None
-    external_id: TSecretStrValue | None = None
-    role_session_name: str = "ecr-source"
-    repositories: list[str] | None = None
-    tables: list[str] | None = None
-    mode: str = "snapshot"
-    initial_value: str | None = None
-    end_value: str | None = None
-    findings_from: str = "ecr"
-    findings_latest: int | None = None
-    findings_pushed_within: float | None = None
-    findings_tag: str | None = None
-    findings_max_age: float = 7
-    moves_last_recorded_pull_time: bool = False
-    mask_accounts: bool = False
-    max_in_flight: int = 32
-    max_calls: int | None = None
-    max_seconds: float | None = None
-    spool_folder: str | None = None
-    destination: str = "duckdb"
-    database: str = "ecr.duckdb"
-    dataset: str = "aws_ecr"  # DuckDB cannot tell a schema "ecr" from the database that ecr.duckdb is
-
-
-def resolve_settings(given: dict[str, Any]) -> RunSettings:
-    """The settings, with what is given (not None) before what dlt's configuration says.
-
-    Raises:
-        ConfigurationError: a value has the wrong type.
-    """
-    explicit = {name: value for name, value in given.items() if value is not None}
-    try:
-        return resolve_configuration(RunSettings(), sections=("sources", "ecr"), explicit_value=explicit)
-    except ConfigurationException as error:
-        raise ConfigurationError(f"a setting in sources.ecr cannot be read: {error}") from error
-
-
-def access_of(settings: RunSettings) -> Access:
-    """What the settings say of accounts and regions.
-
-    Raises:
-        ConfigurationError: it is wrong.
-    """
-    given: dict[str, Any] = {field.name: settings[field.name] for field in fields(Access)}
-    tuples: dict[str, Any] = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    access = replace(Access(), **{name: value for name, value in (given | tuples).items() if value is not None})
-    check_access(access)
-    return access
 
 
 def run(settings: RunSettings, progress: Collector) -> Outcome:
@@ -126,22 +56,15 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     check_credentials(access_of(settings))
     with working_folder(_place(settings), shared=_may_run_twice(settings)) as folder:
         for left in folder.left_behind():
-            _finish(open_pipeline(settings, progress, left))
+            finish(open_pipeline(settings, progress, left))
             left.delete()
         pipeline = open_pipeline(settings, progress, folder)
         try:
-            _finish(pipeline)
-            # Not run(): two runs may read at once, but not load.
-            pipeline.sync_destination()
-            pipeline.extract(source)
-            outcome = read_outcome(pipeline)
-            pipeline.normalize()
-            _load(pipeline)
+            return load(pipeline, source)
         except PipelineStepFailed as failure:
             raise _reason(failure, folder) from failure
         finally:
             shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
-        return outcome
 
 
 def foreign_endpoint_lines(settings: RunSettings) -> list[str]:
@@ -234,21 +157,6 @@ def _place(settings: RunSettings) -> str:
 def _may_run_twice(settings: RunSettings) -> bool:
     """Whether runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's."""
     return settings.destination != DUCKDB and settings.mode != IncrementalAppend.name
-
-
-def _finish(pipeline: dlt.Pipeline) -> None:
-    """Loads what an interrupted run left. Not by run(), which would drop it where the dataset does not exist yet."""
-    delete_what_no_run_needs(Path(pipeline.working_dir))
-    if pipeline.has_pending_data:
-        note_loaded_jobs(pipeline)
-        pipeline.normalize()
-        _load(pipeline)
-
-
-def _load(pipeline: dlt.Pipeline) -> None:
-    with loading_alone(pipeline):
-        pipeline.load()
-        create_views(pipeline)
 
 
 def _reason(failure: PipelineStepFailed, folder: WorkingFolder) -> BaseException:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
@@ -46,6 +46,21 @@ class Scope:
         return f"{self.registry_id}/{self.region}"
 
 
+class ScopeSetting(TypedDict):
+    """A scope as plain values, for a task on another machine: `ecr_source(scopes=[…])` reads it there.
+
+    `services` are those that are asked in it, by botocore's names; `role_arn` the role that reads it, None where the
+    credentials of the run do; `region_from` who told the region.
+    """
+
+    registry_id: str
+    region: str
+    services: list[str]
+    role_arn: str | None
+    region_from: str
+    is_own_registry: bool
+
+
 @dataclass(frozen=True)
 class Connection:
     """A scope and the clients that read it, by botocore's name of the service.
@@ -73,6 +88,11 @@ class Target:
     region_from: str = GIVEN
     is_own_registry: bool = True
 
+    @property
+    def setting(self) -> ScopeSetting:
+        """The scope as plain values."""
+        return _setting(self, self.account.role_arn, is_own_registry=self.is_own_registry)
+
     def connect(self) -> Connection:
         """Makes the clients, without a call."""
         clients = self.account.session.clients(self.scope.region, self.services)
@@ -86,10 +106,27 @@ class Unreachable:
     scope: Scope
     services: tuple[str, ...]
     error: CallFailed
+    role_arn: str | None
     region_from: str = GIVEN
+
+    @property
+    def setting(self) -> ScopeSetting:
+        """The scope as plain values."""
+        return _setting(self, self.role_arn, is_own_registry=True)
 
 
 Found: TypeAlias = Target | Unreachable
+
+
+def _setting(found: Found, role_arn: str | None, *, is_own_registry: bool) -> ScopeSetting:
+    return ScopeSetting(
+        registry_id=found.scope.registry_id,
+        region=found.scope.region,
+        services=list(found.services),
+        role_arn=role_arn,
+        region_from=found.region_from,
+        is_own_registry=is_own_registry,
+    )
 
 
 def check_credentials(access: Access) -> Session:
@@ -133,6 +170,43 @@ def find_scopes(access: Access, services: Collection[str] = ("ecr",)) -> list[Fo
     return found
 
 
+def open_scopes(access: Access, settings: Sequence[ScopeSetting]) -> list[Found]:
+    """The scopes that `find_scopes` found before, maybe on another machine; each role is assumed anew.
+
+    Raises:
+        ConfigurationError: unknown profile, no credentials, a setting that `find_scopes` did not make.
+        CredentialsRejected: AWS does not know the credentials, or they have expired, or STS cannot be reached.
+    """
+    session = open_session(access)
+    sessions: dict[str | None, Session] = {None: session}
+    found: list[Found] = []
+    for setting in settings:
+        scope, role_arn, services, region_from, own = _parsed(setting)
+        # Where the account's regions are not known yet, any region's STS has to do.
+        first = scope.region if scope.region != ALL_REGIONS else first_region(access, session)
+        if not found:
+            caller = identify(session, first)
+        if role_arn not in sessions:
+            sessions[role_arn] = session.assuming(str(role_arn), first)
+        account = Account(scope.registry_id, sessions[role_arn], role_arn)
+        if scope.region == ALL_REGIONS:
+            found += _scopes_of_account(access, caller, services, first, account)
+        elif failed := _why_not_assumed(account):
+            found.append(Unreachable(scope, services, failed, role_arn, region_from))
+        else:
+            found.append(Target(scope, account, services, region_from, own))
+    return found
+
+
+def _parsed(setting: ScopeSetting) -> tuple[Scope, str | None, tuple[str, ...], str, bool]:
+    try:
+        scope = Scope(setting["registry_id"], setting["region"])
+        services = tuple(setting["services"])
+        return scope, setting["role_arn"], services, setting["region_from"], setting["is_own_registry"]
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(f"{setting!r} is no scope that find_scopes told: hand on what it returns") from error
+
+
 def first_region(access: Access, session: Session) -> str:
     """The region whose STS is asked first: one that is read."""
     named = [region for region in access.regions if region != ALL_REGIONS]
@@ -147,14 +221,12 @@ def _scopes_of_account(
     public = PUBLIC_SERVICE in services and partition_of(first) == PUBLIC_PARTITION
     registry_id = access.registry_id or account.account_id
     wanted = list(access.regions) or [first]
-    try:
-        account.session.credentials.get_frozen_credentials()
-    except CALL_ERRORS as error:
-        failed = _not_assumed(account, error)
-        found = [Unreachable(Scope(registry_id, region), private, failed) for region in wanted if private]
+    if failed := _why_not_assumed(account):
+        asked = [(region, private) for region in wanted if private]
+        asked += [(PUBLIC_REGION, (PUBLIC_SERVICE,))] if public else []
         return [
-            *found,
-            *([Unreachable(Scope(registry_id, PUBLIC_REGION), (PUBLIC_SERVICE,), failed)] if public else []),
+            Unreachable(Scope(registry_id, region), asked_services, failed, account.role_arn)
+            for region, asked_services in asked
         ]
     own = account.role_arn is not None or registry_id == caller.account_id
     scopes: list[Found] = [
@@ -202,6 +274,15 @@ def enabled_regions(account: Account, first: str) -> tuple[list[str], str]:
         return sorted(region["RegionName"] for region in described["Regions"]), DESCRIBE_REGIONS
     except CALL_ERRORS:
         return regions_with_ecr(partition), FROM_BOTOCORE
+
+
+def _why_not_assumed(account: Account) -> CallFailed | None:
+    """None, if the account's credentials can be had."""
+    try:
+        account.session.credentials.get_frozen_credentials()
+    except CALL_ERRORS as error:
+        return _not_assumed(account, error)
+    return None
 
 
 def _not_assumed(account: Account, error: Exception) -> CallFailed:

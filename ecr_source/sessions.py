@@ -75,13 +75,13 @@ class Session:
 
 
 def open_session(access: Access) -> Session:
-    """The session that boto3's own chain finds, without a call where the chain makes none.
+    """The session that was given, or that boto3's own chain finds, without a call where the chain makes none.
 
     Raises:
         ConfigurationError: unknown profile, no credentials, an AWS configuration that cannot be read.
     """
     try:
-        session = boto3.Session(botocore_session=_botocore_session(access.profile))
+        session = access.session or boto3.Session(botocore_session=_botocore_session(access.profile))
         region = session.region_name
     except ProfileNotFound as error:
         raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import dlt
 import pyarrow as pa
+from boto3 import Session
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.runtime.anon_tracker import disable_anon_tracker
 from dlt.common.schema.typing import TTableSchemaColumns
@@ -25,7 +26,7 @@ from ecr_source.ledger import Outcome, error_rows, scope_rows
 from ecr_source.load_walk import OUTCOME, LoadWalk
 from ecr_source.modes import IncrementalAppend, Items, parse_mode
 from ecr_source.pseudonyms import mask_key
-from ecr_source.walk import ScopeRead
+from ecr_source.scopes import ScopeSetting
 
 _Number = TypeVar("_Number", int, float)
 
@@ -41,6 +42,7 @@ def ecr_source(
     regions: Sequence[str] | None = None,
     exclude_regions: Sequence[str] | None = None,
     profile: str | None = None,
+    session: Session | None = None,
     endpoint_url: str | None = None,
     registry_id: str | None = None,
     role_arns: Sequence[str] | None = None,
@@ -67,17 +69,20 @@ def ecr_source(
     max_calls: int | None = None,
     max_seconds: float | None = None,
     spool_folder: str | None = None,
+    scopes: Sequence[ScopeSetting] | None = None,
 ) -> Iterator[DltResource]:
     """Amazon ECR as dlt resources: one per table of the catalog, and two that tell how the run went.
 
     Every argument can come from dlt's configuration too (`sources.ecr.regions`, `SOURCES__ECR__REGIONS`). Nothing is
-    called before a pipeline extracts, and a table that is not selected is not read.
+    called before a pipeline extracts, and a table that is not selected is not read. `session` and `scopes` are for
+    programs: they cannot come from the configuration.
 
     Args:
         regions: the regions to read, `all` being those that are enabled for the account; the session's region, if none
             is given.
         exclude_regions: regions not to read.
         profile: an AWS profile; boto3's credential chain decides, if none is given.
+        session: a boto3 session, in the place of boto3's credential chain.
         endpoint_url: the endpoint of all services, instead of AWS's own.
         registry_id: another account's registry, by its account id.
         role_arns: roles to assume, each reading its own account. One may have `{account}` in the place of the account
@@ -112,6 +117,7 @@ def ecr_source(
         max_calls: make at most so many calls; what they do not reach is read first by the next run.
         max_seconds: start no call later than so many seconds after reading began; the same holds.
         spool_folder: where rows wait until their listing is complete; the pipeline's working folder, if none is given.
+        scopes: read exactly these, of those that `find_scopes` told for the same accounts, regions and tables.
 
     Raises:
         ConfigurationError: an argument is wrong, there is no key to mask accounts with, or the dataset was loaded in
@@ -143,6 +149,7 @@ def ecr_source(
         external_id=external_id,
         role_session_name=role_session_name,
         max_in_flight=max_in_flight,
+        session=session,
     )
     check_access(access)
     walk = LoadWalk(
@@ -156,6 +163,7 @@ def ecr_source(
         max_seconds=_not_negative("seconds", max_seconds),
         masked_with=mask_key() if mask_accounts else None,
         spool_folder=spool_folder,
+        scopes=tuple(scopes or ()),
     )
     yield from _resources(walk, catalog.select_tables(tables or ()))
 
@@ -188,7 +196,7 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
         resource = dlt.resource(
             _table_items,
             name=table.name,
-            columns=_columns(table),
+            columns=dlt_columns(table),
             primary_key=table.key if walk.mode.unique_key else (),
             write_disposition=walk.mode.write_disposition,
         )(walk, table)
@@ -198,7 +206,7 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
         yield dlt.resource(
             _ledger_items,
             name=run_table.name,
-            columns=_columns(run_table),
+            columns=dlt_columns(run_table),
             primary_key=run_table.key,
             write_disposition="append",
         )(walk, rows)
@@ -215,7 +223,7 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
         for loads in getattr(step.step_info, "metrics", {}).values():
             for resource in (resource for load in loads for resource in load.get("resource_metrics", {}).values()):
                 if OUTCOME in resource.custom_metrics:
-                    return Outcome.from_metric(resource.custom_metrics[OUTCOME])
+                    return Outcome.from_json(resource.custom_metrics[OUTCOME])
     raise EcrSourceError(
         f'the trace of pipeline "{pipeline.pipeline_name}" has no run of ecr_source:'
         " turn dlt's enable_runtime_trace on, or look into the table extraction_scopes"
@@ -226,11 +234,11 @@ def _table_items(walk: LoadWalk, table: Table) -> Items:
     yield from walk.mode.items(table, walk.files(table))
 
 
-def _ledger_items(walk: LoadWalk, rows: Callable[[str, str, Sequence[ScopeRead]], pa.Table]) -> Items:
-    yield rows(walk.load_id, walk.mode.name, walk.reads())
+def _ledger_items(walk: LoadWalk, rows: Callable[[str, str, Outcome], pa.Table]) -> Items:
+    yield rows(walk.load_id, walk.mode.name, walk.outcome())
 
 
-def _columns(table: Table | RunTable) -> TTableSchemaColumns:
+def dlt_columns(table: Table | RunTable) -> TTableSchemaColumns:
     """dlt's column hints: the Arrow schema's own, so that nothing differs, and the descriptions."""
     columns = py_arrow_to_table_schema_columns(arrow_schema(table))
     for name, description in column_descriptions(table).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ from tests.ecr_server import ACCESS_KEY, EcrServer, serving
 # The time that an example takes says nothing about it; in CI a failure must be the change's, not the dice's.
 hypothesis.settings.register_profile("ecr", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("ecr")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell leaves it to what it starts in the background; what tests start would not be stopped by Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
 

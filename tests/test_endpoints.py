@@ -13,7 +13,7 @@ import pytest
 from ecr_source.access import Access
 from ecr_source.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.report.run import run_and_report
-from ecr_source.run import resolve_settings
+from ecr_source.settings import resolve_settings
 from tests.conftest import environment
 from tests.ecr_server import EcrServer, serving
 

@@ -32,8 +32,8 @@ from ecr_source.access import Access
 from ecr_source.errors import CallFailed
 from ecr_source.redaction import masked
 from ecr_source.report.run import run_and_report
-from ecr_source.run import resolve_settings
 from ecr_source.scopes import find_scopes
+from ecr_source.settings import resolve_settings
 from tests.conftest import ECR_SOURCE, environment, make_pipeline
 from tests.ecr_server import ACCOUNT, Answer, EcrServer, error
 from tests.protocols import Call

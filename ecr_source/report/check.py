@@ -14,7 +14,8 @@ from ecr_source.errors import ConfigurationError, Denied, EcrSourceError
 from ecr_source.report.lines import print_line
 from ecr_source.report.run import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, announce_endpoints, refuse
 from ecr_source.report.tables import print_grid
-from ecr_source.run import RunSettings, check_run
+from ecr_source.run import check_run
+from ecr_source.settings import RunSettings
 
 
 def check_and_report(settings: RunSettings) -> int:

@@ -11,7 +11,7 @@ from ecr_source.access import ALL_REGIONS
 from ecr_source.errors import ConfigurationError
 from ecr_source.permissions import Policy, least_policy, scope_policy, trust_policy
 from ecr_source.report.run import COMPLETE, UNUSABLE, refuse
-from ecr_source.run import RunSettings
+from ecr_source.settings import RunSettings
 
 
 def print_policies(settings: RunSettings, trusted_principals: Sequence[str]) -> int:

@@ -8,7 +8,8 @@ from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.plan import Cost
 from ecr_source.report.run import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, announce_endpoints, refuse
 from ecr_source.report.tables import print_grid
-from ecr_source.run import RunSettings, plan_run
+from ecr_source.run import plan_run
+from ecr_source.settings import RunSettings
 
 
 def plan_and_report(settings: RunSettings) -> int:

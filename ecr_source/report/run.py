@@ -12,7 +12,8 @@ from ecr_source.redaction import masked
 from ecr_source.report.lines import print_line
 from ecr_source.report.progress import make_progress
 from ecr_source.report.tables import print_outcome
-from ecr_source.run import RunSettings, foreign_endpoint_lines, run
+from ecr_source.run import foreign_endpoint_lines, run
+from ecr_source.settings import RunSettings
 
 COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3, 4, 130
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.resources import files
 
 import dlt
 from dlt.common.destination.exceptions import SqlClientNotAvailable
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 _DESTINATIONS = {"duckdb", "postgres"}
 """Where the views were seen to work."""
 
 
 def create_views(pipeline: dlt.Pipeline) -> None:
-    """Makes the views anew in the dataset of `pipeline`; does nothing where the destination has none."""
+    """Makes the views anew in the dataset of `pipeline`, but those of tables that are not there yet.
+
+    Does nothing where the destination has no views.
+    """
     if pipeline.destination.destination_name not in _DESTINATIONS:
         return
     try:
         with pipeline.sql_client() as client:
             for name, query in view_queries():
                 view = client.make_qualified_table_name(name)
-                client.execute_sql(f"CREATE OR REPLACE VIEW {view} AS {query}")
+                with suppress(DatabaseUndefinedRelation):
+                    client.execute_sql(f"CREATE OR REPLACE VIEW {view} AS {query}")
     except SqlClientNotAvailable:
         return
 

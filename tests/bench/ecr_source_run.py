@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecr_source.report.run import run_and_report
-from ecr_source.run import resolve_settings
+from ecr_source.settings import resolve_settings
 
 LISTING = ["repositories.repositories", "repository_tag_mutability_exclusion_filters"]
 

@@ -1,0 +1,103 @@
+"""One run in many tasks, maybe on many machines: find its scopes, `load` each somewhere, write one ledger for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dlt
+from boto3 import Session
+from dlt.common.schema.typing import TWriteDispositionConfig
+from dlt.extract import DltResource
+
+from ecr_source import catalog
+from ecr_source.api import Usage
+from ecr_source.catalog.table import Table
+from ecr_source.destination import loading_alone
+from ecr_source.errors import CallFailed
+from ecr_source.failures import ReadError
+from ecr_source.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
+from ecr_source.pseudonyms import Pseudonyms, mask_key
+from ecr_source.scopes import Scope, ScopeSetting
+from ecr_source.scopes import find_scopes as find_access_scopes
+from ecr_source.settings import access_of, resolve_settings
+from ecr_source.source import dlt_columns
+from ecr_source.views import create_views
+from ecr_source.walk import ScopeRead, TableRead
+
+_REPLACING: TWriteDispositionConfig = {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}
+
+
+def find_scopes(session: Session | None = None, **arguments: Any) -> list[ScopeSetting]:
+    """The scopes that `ecr_source` with these arguments reads, as values for JSON: `ecr_source(scopes=[…])` reads some.
+
+    Raises:
+        ConfigurationError: an argument is wrong, there are no credentials, or no scope is left.
+        CredentialsRejected: AWS does not accept the credentials.
+        OrganizationUnreadable: the organization does not tell its accounts.
+    """
+    settings = resolve_settings(arguments)
+    tables = catalog.select_tables(settings.tables or ())
+    operations = catalog.operations_of(tables, catalog.not_called(settings.findings_from))
+    found = find_access_scopes(access_of(settings, session), {operation.service for operation in operations})
+    return [one.setting for one in found]
+
+
+def write_ledger(
+    pipeline: dlt.Pipeline,
+    run_id: str,
+    outcomes: Iterable[Outcome],
+    lost: Sequence[ScopeSetting] = (),
+    **arguments: Any,
+) -> Outcome:
+    """Writes `extraction_scopes` and `extraction_errors` of a run whose scopes were loaded by tasks of their own.
+
+    The tasks load without these two tables: `ecr_source(…).with_resources(*tables)`, or each would be a run of its own.
+    `lost` are the scopes of tasks that ended without an outcome; `arguments` those of `ecr_source`. Where rows can be
+    replaced, those of `run_id` are, so that it can be written again.
+
+    Returns:
+        The outcome of all.
+    """
+    settings = resolve_settings(arguments)
+    tables = catalog.select_tables(settings.tables or ())
+    reads = [_not_read(scope, tables) for scope in lost]
+    if settings.mask_accounts:
+        pseudonyms = Pseudonyms(mask_key(), {read.scope.registry_id for read in reads})
+        reads = [pseudonyms.read(read) for read in reads]
+    outcome = Outcome.of_all([*outcomes, Outcome.of(reads)])
+    with loading_alone(pipeline):
+        pipeline.run(_ledger(run_id, settings.mode, outcome, _disposition(pipeline)))
+        create_views(pipeline)
+    return outcome
+
+
+@dlt.source(name="ecr_ledger", section="ecr")
+def _ledger(run_id: str, mode: str, outcome: Outcome, disposition: TWriteDispositionConfig) -> Iterator[DltResource]:
+    for table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
+        yield dlt.resource(
+            [rows(run_id, mode, outcome)],
+            name=table.name,
+            columns=dlt_columns(table),
+            merge_key=("run_id",),
+            write_disposition=disposition,
+        )
+
+
+def _disposition(pipeline: dlt.Pipeline) -> TWriteDispositionConfig:
+    strategies = pipeline.destination.capabilities().supported_merge_strategies or ()
+    return _REPLACING if "delete-insert" in strategies else "append"
+
+
+def _not_read(setting: ScopeSetting, tables: Sequence[Table]) -> ScopeRead:
+    scope = Scope(setting["registry_id"], setting["region"])
+    now = datetime.now(UTC)
+    message = f"cannot load {scope}: its task ended without an outcome; its log says why, and its rows may be of before"
+    failed = ReadError(NOT_LOADED, "", "NoOutcome", message, CallFailed.status)
+    reads = [
+        TableRead(table, CallFailed.status, [], Usage(), 0, "", now, now)
+        for table in tables
+        if table.operation.service in setting["services"]
+    ]
+    return ScopeRead(scope, setting["region_from"], reads, [failed])

@@ -1,0 +1,49 @@
+"""One load of a pipeline: what waits, what is read now, and then the views; alone where others load too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dlt
+from dlt.extract import DltSource
+
+from ecr_source.destination import loading_alone
+from ecr_source.ledger import Outcome
+from ecr_source.resumption import note_loaded_jobs
+from ecr_source.source import read_outcome
+from ecr_source.views import create_views
+from ecr_source.working_folder import delete_what_no_run_needs
+
+
+def load(pipeline: dlt.Pipeline, source: DltSource) -> Outcome:
+    """Loads `source`, an `ecr_source`, and tells how it came out; first what an interrupted load left.
+
+    It is `pipeline.run(source)` for where other pipelines load into the same dataset meanwhile: they read at the same
+    time, and load one after the other. Afterwards the views are there.
+
+    Raises:
+        PipelineStepFailed: dlt's error, of which the cause tells what failed; what was read waits in the pipeline's
+            working folder.
+    """
+    finish(pipeline)
+    pipeline.sync_destination()
+    pipeline.extract(source)
+    outcome = read_outcome(pipeline)
+    pipeline.normalize()
+    _load(pipeline)
+    return outcome
+
+
+def finish(pipeline: dlt.Pipeline) -> None:
+    """Loads what an interrupted load left. Not by run(), which would drop it where the dataset does not exist yet."""
+    delete_what_no_run_needs(Path(pipeline.working_dir))
+    if pipeline.has_pending_data:
+        note_loaded_jobs(pipeline)
+        pipeline.normalize()
+        _load(pipeline)
+
+
+def _load(pipeline: dlt.Pipeline) -> None:
+    with loading_alone(pipeline):
+        pipeline.load()
+        create_views(pipeline)
