@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from dlt.common.schema.typing import TWriteDispositionConfig
+from dlt.common.typing import TTimeInterval
+from dlt.extract.hints import TResourceHints
 from dlt.extract.incremental import Incremental
 from dlt.extract.pipe import Pipe
 
@@ -74,7 +76,8 @@ class IncrementalAppend:
 
     Each scope has a cursor of its own: one that could not be read, or is read for the first time, starts where it was.
     `initial_value` is where a scope without a cursor starts; with `end_value`, exactly this window is loaded and no
-    cursor is kept. A scheduler's interval (`dlt.current.interval`, Airflow's data interval) is such a window.
+    cursor is kept. A scheduler's interval (`dlt.current.interval`, Airflow's data interval) is such a window. One that
+    is loaded again, as after a task that was killed, has its rows replaced, where the destination can do that.
     """
 
     initial_value: datetime
@@ -87,10 +90,22 @@ class IncrementalAppend:
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The new rows; Arrow tables, because dlt's incremental does not look into files."""
         if files:
-            yield arrow_schema(table).empty_table()
+            empty = arrow_schema(table).empty_table()
+            yield dlt.mark.with_hints(empty, self._replacing(table)) if self._replaces(table) else empty
         for file in files:
             yield from self._new_rows(table, file)
             file.path.unlink()
+
+    def _replaces(self, table: Table) -> bool:
+        is_window = self.end_value is not None or _scheduled_interval() is not None
+        strategies = dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ()
+        return is_window and table.cursor is not None and "delete-insert" in strategies
+
+    def _replacing(self, table: Table) -> TResourceHints:
+        # With the cursor in the key a repository that was deleted and created again stays two rows.
+        return dlt.mark.make_hints(
+            primary_key=(*table.key, str(table.cursor)), write_disposition=Snapshot.write_disposition
+        )
 
     def _new_rows(self, table: Table, file: TableFile) -> Items:
         batches = (pa.Table.from_batches([batch]) for batch in file.batches())
@@ -233,11 +248,16 @@ class _Missed:
         return rows[column] if column else pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
 
 
+def _scheduled_interval() -> TTimeInterval | None:
+    """The interval of the scheduler that runs this, if it has one; a run by hand has an empty one."""
+    interval = dlt.current.interval()
+    return interval if interval is not None and interval.start < interval.end else None
+
+
 class _ScopeCursor(Incremental[datetime]):
     """dlt's incremental on one table, with a cursor per scope instead of one for all."""
 
     def __init__(self, table: Table, cursor: str, scope: Scope, window: IncrementalAppend) -> None:
-        interval = dlt.current.interval()
         super().__init__(
             cursor,
             initial_value=pendulum.instance(window.initial_value),
@@ -245,9 +265,7 @@ class _ScopeCursor(Incremental[datetime]):
             primary_key=table.key,
             # Rows without the cursor's value travel every time: a row too many can be found, a missing one cannot.
             on_cursor_value_missing="include",
-            allow_external_schedulers=window.end_value is None
-            and interval is not None
-            and interval.start < interval.end,
+            allow_external_schedulers=window.end_value is None and _scheduled_interval() is not None,
         )
         self._scope = scope
         self.bind(Pipe(table.name))

@@ -309,23 +309,33 @@ def test_incremental_starts_at_the_initial_value(two_regions: EcrServer, load: L
     assert [name for _, name, _ in query(REPOSITORIES)] == ["web"]
 
 
-def test_incremental_loads_a_window_each_time_it_is_asked_and_keeps_no_cursor(
+def test_incremental_replaces_a_window_that_is_loaded_again_and_keeps_no_cursor(
     two_regions: EcrServer, load: Load, query: Query
 ) -> None:
     load(mode="incremental", initial_value=created(0), end_value=created(1))
     load(mode="incremental", initial_value=created(0), end_value=created(1))
-    assert [name for _, name, _ in query(REPOSITORIES)] == ["api", "api", "job", "job"]
+    assert [name for _, name, _ in query(REPOSITORIES)] == ["api", "job"]
     load(mode="incremental", initial_value=created(1))
-    assert [name for _, name, _ in query(REPOSITORIES)] == ["api", "api", "job", "job", "web"]
+    assert [name for _, name, _ in query(REPOSITORIES)] == ["api", "job", "web"]
 
 
-def test_incremental_takes_the_interval_of_an_external_scheduler(
+def test_incremental_keeps_what_a_repository_was_before_it_was_created_again_after_the_window(
+    two_regions: EcrServer, load: Load, query: Query
+) -> None:
+    load(mode="incremental", initial_value=created(0), end_value=created(1))
+    two_regions.registry().put("api", 1_700_000_100)
+    load(mode="incremental", initial_value=created(100), end_value=created(101))
+    assert [name for _, name, _ in query(REPOSITORIES)] == ["api", "api", "job"]
+
+
+def test_incremental_takes_the_interval_of_an_external_scheduler_and_replaces_it(
     two_regions: EcrServer, load: Load, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DLT_INTERVAL_START", created(1))
     monkeypatch.setenv("DLT_INTERVAL_END", created(2))
-    load(mode="incremental")
-    assert [name for _, name, _ in query(REPOSITORIES)] == ["web"]
+    for _ in range(2):
+        load(mode="incremental")
+        assert [name for _, name, _ in query(REPOSITORIES)] == ["web"]
 
 
 def test_a_scope_that_failed_does_not_move_its_cursor(two_regions: EcrServer, load: Load, query: Query) -> None:
