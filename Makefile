@@ -1,4 +1,4 @@
-.PHONY: help demo test test-lowest postgres check bench lock clean
+.PHONY: help demo test test-lowest test-airflow airflow servers check bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -13,17 +13,24 @@ demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three 
 	@$(BIN)/ecr-source demo
 
 test: check ## lint, types and all tests
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --ignore tests/airflow
+
+test-airflow: .venv/ready .venv-airflow/ready ## the tests of the Airflow DAG, in an Airflow of its own
+	$(BIN)/pytest tests/airflow
+
+airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two workers and a warehouse, to look at
+	@$(BIN)/python -m tests.airflow
 
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest
 	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,postgres]" --group dev
-	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
+	.venv-lowest/bin/pytest --deselect tests/test_packaging.py --ignore tests/airflow
 
-postgres: ## install the Postgres server that tests start, if there is none (Debian, as root)
-	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null || { \
+servers: ## install Postgres and Redis, which tests start, if they are missing (Debian, as root)
+	@{ ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null; } && \
+	  command -v redis-server > /dev/null || { \
 	  export DEBIAN_FRONTEND=noninteractive && apt-get -qq update && \
-	  apt-get -qq install --no-install-recommends postgresql > /dev/null; }
+	  apt-get -qq install --no-install-recommends postgresql redis-server > /dev/null; }
 
 check: .venv/ready ## lint and strict types
 	$(BIN)/ruff check .
@@ -36,9 +43,10 @@ bench: .venv/ready .venv-bench/ready ## time this project beside the other ways,
 lock: .venv/ready ## write requirements.lock anew, with the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) --group bench --output-file tests/bench/requirements.lock
+	$(LOCK) pyproject.toml --extra postgres --group airflow --output-file tests/airflow/requirements.lock
 
 clean: ## delete what was made
-	rm -rf .venv .venv-bench .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-airflow .venv-bench .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "installing into .venv (once)"
@@ -54,3 +62,10 @@ clean: ## delete what was made
 	@$(PYTHON) -m venv --without-pip .venv-bench
 	@$(INSTALL) .venv-bench --require-hashes --requirement tests/bench/requirements.lock
 	@touch .venv-bench/ready
+
+.venv-airflow/ready: .venv/ready tests/airflow/requirements.lock
+	@echo "installing Airflow into .venv-airflow (once)"
+	@$(PYTHON) -m venv --without-pip .venv-airflow
+	@$(INSTALL) .venv-airflow --require-hashes --requirement tests/airflow/requirements.lock
+	@$(INSTALL) .venv-airflow --no-deps --editable .
+	@touch .venv-airflow/ready

@@ -180,7 +180,8 @@ class _MaskedRecords:
 
     def __call__(self, *arguments: Any, **named: Any) -> logging.LogRecord:
         record: logging.LogRecord = self._factory(*arguments, **named)
-        if record.name.partition(".")[0] in _LOGGERS:
+        # Without a name it is `logging.makeLogRecord`'s, which copies a record that has been made before.
+        if record.name and record.name.partition(".")[0] in _LOGGERS:
             record.msg, record.args = masked(_message(record)), None
             if record.exc_info and record.exc_info[0]:
                 record.exc_text = masked("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))

@@ -56,13 +56,13 @@ def postgres_server() -> Iterator[Postgres]:
     """A started server with an empty cluster. Skips the test where none is installed; in CI that is a failure."""
     programs = _programs()
     if programs is None:
-        reason = "no Postgres server is installed: make postgres installs it on Debian, as root"
+        reason = "no Postgres server is installed: make servers installs it on Debian, as root"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     # Not in pytest's folder, which the user postgres may not enter.
     folder = Path(tempfile.mkdtemp(prefix="ecr-source-postgres-"))
-    port = _free_port()
+    port = free_port()
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, _SYSTEM_USER)
@@ -94,7 +94,8 @@ def _unprivileged(command: Sequence[str]) -> list[str]:
     return ["runuser", "-u", _SYSTEM_USER, "--", *command] if os.geteuid() == 0 else list(command)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -410,6 +410,11 @@ def test_a_log_record_that_cannot_be_formatted_disturbs_nobody(telling: Telling,
     assert "WARNING:mine:untouched" in logged.getvalue()
 
 
+def test_a_copy_of_a_log_record_is_made_as_ever(telling: Telling) -> None:
+    find_scopes(Access())
+    assert logging.makeLogRecord({"name": "airflow", "msg": "started"}).getMessage() == "started"
+
+
 def test_no_error_of_ours_holds_a_secret() -> None:
     failed = CallFailed(f"password={SECRET_KEY}", operation="ecr:DescribeImages", error_code="x")
     assert str(failed) == "password=***"

@@ -1,0 +1,165 @@
+"""Registries into a warehouse by Airflow 3: a task for each scope, and a last one that says what is missing.
+
+Copy it into the DAGs folder; every worker needs `ecr-source` with the destination's extra, and Airflow's amazon
+provider. AWS credentials come from the connection `aws_conn_id`, those of the destination from `destination_conn_id`
+or, without one, from dlt's own configuration (the environment, or Airflow's variable `dlt_secrets_toml`). In
+incremental mode a run loads its data interval, so that `airflow backfill create` loads each once.
+
+dlt's own helper for Airflow (`PipelineTasksGroup`) is not used: it makes a task of each table, and all tables of a
+scope come from one walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from airflow.exceptions import AirflowException, AirflowFailException
+from airflow.sdk import Param, dag, get_current_context, task
+from airflow.timetables.interval import CronDataIntervalTimetable
+
+if TYPE_CHECKING:
+    import dlt
+
+    from ecr_source.scopes import ScopeSetting
+
+SCHEDULE = CronDataIntervalTimetable("@daily", timezone="UTC")
+FIRST_DAY = datetime(2026, 1, 1)  # in the timetable's zone; no earlier interval can be filled
+TASKS_AT_ONCE = 8
+
+PARAMS = {
+    "settings": Param({}, type="object", title="Arguments of ecr_source: regions, role_arns, organization, tables, …"),
+    "mode": Param("snapshot", enum=["snapshot", "incremental", "history"]),
+    "aws_conn_id": Param("aws_default", type="string", title="Airflow connection with the AWS credentials"),
+    "destination": Param("postgres", type="string", title="dlt destination"),
+    "destination_conn_id": Param(
+        None, type=["null", "string"], title="Airflow connection to it, if it has a URL; else dlt's configuration"
+    ),
+    "dataset": Param("aws_ecr", type="string", title="Schema of the tables"),
+    "scopes_per_task": Param(1, type="integer", minimum=1, title="More, where there are thousands of scopes"),
+}
+
+
+class Batch(TypedDict):
+    """What one task loads."""
+
+    number: int
+    scopes: list[ScopeSetting]
+
+
+@dag(
+    dag_id="ecr",
+    schedule=SCHEDULE,
+    start_date=FIRST_DAY,
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    default_args={"retries": 3},
+    doc_md=__doc__,
+    tags=["ecr"],
+)
+def ecr() -> None:
+    """Find the scopes, load each, write the ledger."""
+
+    @task
+    def find() -> list[Batch]:
+        """The scopes, in batches of `scopes_per_task`."""
+        from ecr_source import find_scopes
+
+        params = get_current_context()["params"]
+        scopes = find_scopes(**_settings(params))
+        # Postgres has a lock that tasks take turns by; into any other destination one task loads all scopes.
+        size = params["scopes_per_task"] if params["destination"] == "postgres" else len(scopes)
+        return [
+            Batch(number=number, scopes=scopes[start : start + size])
+            for number, start in enumerate(range(0, len(scopes), size))
+        ]
+
+    @task(
+        max_active_tis_per_dagrun=TASKS_AT_ONCE,
+        map_index_template="{{ scopes }}",
+        show_return_value_in_logs=False,
+    )
+    def load(batch: Batch) -> dict[str, Any]:
+        """Loads the scopes of a batch; an ordinary run of a pipeline, that can be cleared and run again alone."""
+        from ecr_source import catalog, ecr_source
+        from ecr_source import load as load_source
+
+        context = get_current_context()
+        context["scopes"] = ", ".join(f"{scope['registry_id']}/{scope['region']}" for scope in batch["scopes"])
+        settings = _settings(context["params"])
+        name = _pipeline_name(batch)
+        # A schema of its own: the condition by which dlt replaces these scopes is part of it; each change is a version.
+        source = ecr_source.clone(name=name, section="ecr")(scopes=batch["scopes"], **settings)
+        tables = [table.name for table in catalog.select_tables(settings.get("tables") or ())]
+        with _pipeline(name, context["params"]) as pipeline:
+            outcome = load_source(pipeline, source.with_resources(*tables))
+        failed = [table.message for table in outcome.tables if table.status == "failed"]
+        if failed and context["ti"].try_number <= context["ti"].max_tries:
+            raise AirflowException(f"tried again, because it may pass: {failed[0]}")
+        return {"number": batch["number"], "outcome": outcome.as_json()}
+
+    @task(trigger_rule="all_done")
+    def write_ledger(batches: list[Batch] | None, loads: Any) -> None:
+        """Writes what came of all scopes; fails if one of them is incomplete, and names it."""
+        from ecr_source import Outcome
+        from ecr_source import write_ledger as write
+        from ecr_source.errors import IncompleteRun
+
+        if batches is None:
+            raise AirflowFailException("nothing was loaded: the scopes could not be found, see the log of that task")
+        context = get_current_context()
+        outcomes = {loaded["number"]: Outcome.from_json(loaded["outcome"]) for loaded in loads or ()}
+        lost = [scope for batch in batches if batch["number"] not in outcomes for scope in batch["scopes"]]
+        with _pipeline("ecr_ledger", context["params"]) as pipeline:
+            settings = _settings(context["params"])
+            outcome = write(pipeline, context["run_id"], outcomes.values(), lost, **settings)
+        try:
+            outcome.raise_on_incomplete()
+        except IncompleteRun as incomplete:
+            raise AirflowFailException(str(incomplete)) from incomplete
+
+    batches = find()
+    write_ledger(batches, load.expand(batch=batches))
+
+
+def _settings(params: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `ecr_source`."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    hook = AwsBaseHook(aws_conn_id=params["aws_conn_id"], client_type="ecr")
+    connection = {"session": hook.get_session(), "endpoint_url": hook.conn_config.endpoint_url}
+    return {**connection, "mode": params["mode"], **params["settings"]}
+
+
+@contextmanager
+def _pipeline(name: str, params: dict[str, Any]) -> Iterator[dlt.Pipeline]:
+    """A pipeline in a folder of its own; what it must know of earlier runs is in the destination."""
+    import dlt
+
+    with TemporaryDirectory(prefix="ecr-source-") as folder:
+        yield dlt.pipeline(name, pipelines_dir=folder, destination=_destination(params), dataset_name=params["dataset"])
+
+
+def _destination(params: dict[str, Any]) -> Any:
+    from airflow.sdk import BaseHook
+    from dlt.common.destination import Destination
+
+    if params["destination_conn_id"] is None:
+        return params["destination"]
+    connection = BaseHook.get_connection(params["destination_conn_id"])
+    return Destination.from_reference(params["destination"], credentials=connection.get_uri())
+
+
+def _pipeline_name(batch: Batch) -> str:
+    """dlt keeps state by the name of the pipeline: one for each scope, or batch."""
+    if len(batch["scopes"]) > 1:
+        return f"ecr_batch_{batch['number']}"
+    (scope,) = batch["scopes"]
+    return f"ecr_{scope['registry_id']}_{scope['region']}".replace("-", "_")
+
+
+ecr()
