@@ -24,7 +24,7 @@ from tests.postgres import Postgres, postgres_server
 TABLES = ["repositories", "images"]
 DAY = 86_400
 FIRST_DAY = int(datetime(2026, 11, 4, tzinfo=UTC).timestamp())
-ENDED_WITHIN = 300
+ENDED_WITHIN = 180
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +112,8 @@ def test_the_last_task_fails_and_names_what_is_incomplete(
     sentence = f"cannot call ecr:DescribeRepositories in {ACCOUNT}/us-east-1: access denied"
     assert sentence in done.stdout + done.stderr
     assert postgres.rows(airflow.warehouse, "SELECT DISTINCT region FROM denied.repositories") == [("eu-west-1",)]
-    assert postgres.rows(
-        airflow.warehouse, "SELECT DISTINCT region, status FROM denied.extraction_scopes ORDER BY 1"
-    ) == [
-        ("eu-west-1", "complete"),
-        ("us-east-1", "denied"),
-    ]
+    ledger = "SELECT region, status FROM denied.extraction_scopes WHERE table_name = 'repositories' ORDER BY 1"
+    assert postgres.rows(airflow.warehouse, ledger) == [("eu-west-1", "complete"), ("us-east-1", "denied")]
 
 
 # Scheduler, Celery, two workers
@@ -144,7 +140,6 @@ def test_a_worker_that_is_killed_while_it_loads_costs_nothing_but_a_retry(
         assert scheduled.run("dags", "trigger", "ecr", "--run-id", "killed", "--conf", options).returncode == 0
         wait_until(scheduled, lambda: waiting() == len(regions))
         scheduled.kill_worker(WORKERS[0])
-        wait_until(scheduled, lambda: 0 < waiting() < len(regions))
     assert ended(scheduled, "killed") == "success"
     tries = scheduled.request("dags/ecr/dagRuns/killed/taskInstances")["task_instances"]
     assert {task["try_number"] for task in tries if task["task_id"] == "load"} == {1, 2}
