@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from dlt.extract.pipe import Pipe
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.errors import ConfigurationError
+from ecr_source.literals import literal
 from ecr_source.scopes import Scope
 from ecr_source.spool import TableFile
 
@@ -168,7 +168,9 @@ def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path
     if not files:
         return
     # In one pair of parentheses, because dlt joins it with AND.
-    condition = "(" + " OR ".join(_rows_of(file) for file in files) + ")"
+    destination = dlt.current.pipeline().destination
+    dialect = destination.capabilities().sqlglot_dialect if destination else None
+    condition = "(" + " OR ".join(_rows_of(file, dialect) for file in files) + ")"
     hints = dlt.mark.make_hints(additional_table_hints={"x-merge-destination-scope": condition})
     empty = schema.empty_table()
     yield dlt.mark.with_hints(empty, hints)
@@ -177,25 +179,14 @@ def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path
         path.unlink()  # dlt has linked or copied it
 
 
-def _rows_of(file: TableFile) -> str:
+def _rows_of(file: TableFile, dialect: str | None) -> str:
     equal = {"registry_id": file.scope.registry_id, "region": file.scope.region, **file.constants}
-    conditions = [f"{name} = {_literal(value)}" for name, value in equal.items() if name in file.table.columns]
+    conditions = [f"{name} = {literal(value, dialect)}" for name, value in equal.items() if name in file.table.columns]
     for names, wanted in ((file.named, "IN"), (file.excepted or None, "NOT IN")):
         if names is not None:
-            conditions.append(f"{file.repository_column} {wanted} ({', '.join(map(_literal, names))})")
+            listed = ", ".join(literal(name, dialect) for name in names)
+            conditions.append(f"{file.repository_column} {wanted} ({listed})")
     return f"({' AND '.join(conditions)})"
-
-
-_SPLITS = re.compile(r"([;\x00-\x1f])")
-
-
-def _literal(text: str) -> str:
-    # dlt formats the condition with str.format.
-    quoted = text.replace("'", "''").replace("{", "{{").replace("}", "}}")
-    # dlt splits statements at semicolons and line ends, those in literals too, and makes one line end of all kinds;
-    # DuckDB's parser ends at NUL.
-    parts = [f"chr({ord(part)})" if _SPLITS.match(part) else f"'{part}'" for part in _SPLITS.split(quoted)]
-    return f"({' || '.join(parts)})" if len(parts) > 1 else parts[0]
 
 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:

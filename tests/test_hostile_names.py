@@ -36,7 +36,7 @@ HOSTILE = [
 ]
 WITH_NUL = "before\x00after'; --"
 NAMES = [*HOSTILE, WITH_NUL]
-DENIED = {*HOSTILE[:6], WITH_NUL}
+DENIED = {*HOSTILE[:7], WITH_NUL}
 """Their images cannot be read, so that they are named in the condition of what is replaced, and on the terminal."""
 
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}

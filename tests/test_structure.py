@@ -49,6 +49,7 @@ ORDER = [
     "walk",
     "ledger",
     "pseudonyms",
+    "literals",
     "modes",
     "earlier",
     "dataset",
