@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -11,8 +11,10 @@ from typing import cast
 import dlt
 import duckdb
 from dlt.common.destination import AnyDestination, Destination
+from dlt.common.destination.capabilities import MergeStrategySelector
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
+from dlt.common.schema.typing import TLoaderMergeStrategy, TTableFormat
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from ecr_source.errors import DestinationUnusable
@@ -88,11 +90,23 @@ def _check_strategy(destination: AnyDestination, mode: Mode) -> None:
     if not isinstance(mode.write_disposition, dict):
         return
     strategy = mode.write_disposition.get("strategy")
-    if strategy not in (destination.capabilities().supported_merge_strategies or ()):
+    if strategy not in _strategies(destination):
         raise DestinationUnusable(
             f"the destination {destination.destination_name} cannot replace rows ({strategy}), which {mode.name} mode"
             " needs: use --mode incremental, or another destination"
         )
+
+
+def _strategies(destination: AnyDestination) -> Collection[str]:
+    """The ways of merging into tables of the format that the destination makes, as it is configured."""
+    capabilities = destination.capabilities()
+    strategies = cast("Sequence[TLoaderMergeStrategy] | None", capabilities.supported_merge_strategies)
+    selector = cast("MergeStrategySelector | None", capabilities.merge_strategies_selector)
+    if selector is None or strategies is None:
+        return strategies or ()
+    # Athena merges into Iceberg tables only.
+    table_format = cast("TTableFormat | None", capabilities.preferred_table_format)
+    return selector(strategies, table_schema={"table_format": table_format or "native"})
 
 
 def _check_duckdb(database: Path, dataset: str) -> None:
