@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -18,6 +20,7 @@ from ecr_source import catalog
 from ecr_source.destination import _check_strategy
 from ecr_source.errors import DestinationUnusable
 from ecr_source.modes import MODE_NAMES, parse_mode
+from tests.destinations_page import MATRIX, PAGE, page
 from tests.ecr_server import DENIED, EcrServer
 from tests.test_hostile_names import NAMES
 from tests.warehouses import (
@@ -93,6 +96,19 @@ def hostile(server: EcrServer) -> EcrServer:
 
 def test_each_warehouse_of_the_documentation_is_tested() -> None:
     assert {path.stem for path in SETTINGS.glob("*.toml")} == {warehouse.name for warehouse in WAREHOUSES}
+
+
+def test_the_page_is_what_the_tests_see() -> None:
+    assert PAGE.read_text() == page(), "docs/destinations.md is out of date: run python -m tests.destinations_page"
+
+
+def test_every_cell_of_the_page_was_seen_by_a_test() -> None:
+    named = {seen.test for modes in MATRIX.values() for seen in modes.values()}
+    files = sorted({test.partition("::")[0] for test in named})
+    root = Path(__file__).parent.parent
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", *files]
+    collected = subprocess.run(collect, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert named - set(collected) == set()
 
 
 @every_warehouse
