@@ -145,8 +145,14 @@ def _calls(operation: Operation, counts: dict[Table, int]) -> int | None:
         case EachRow(table, _, at_a_time):
             count = counts.get(table, None if table is IMAGES else 0)
             return None if count is None else math.ceil(count / at_a_time)
-    listed = next((counts.get(table, 0) for table, listing in _LISTINGS.items() if listing is operation), 1)
-    return max(1, math.ceil(listed / (operation.page_size or 1)))
+    return max(1, math.ceil(_rows_listed(operation, counts) / (operation.page_size or 1)))
+
+
+def _rows_listed(operation: Operation, counts: dict[Table, int]) -> int:
+    """How many rows a listing has at most; where that is not known it is taken for one page."""
+    if operation.instead and isinstance(operation.instead.each, EachRow):
+        return counts.get(operation.instead.each.table, 0)
+    return next((counts.get(table, 0) for table, listing in _LISTINGS.items() if listing is operation), 1)
 
 
 def _listed(groups: dict[str, list[Operation]]) -> list[Table]:

@@ -44,6 +44,16 @@ def test_a_run_makes_the_calls_that_were_planned(ecr: Ecr, maximal: EcrServer, g
     assert calls == {group: maximal.calls.total()}
 
 
+def test_pages_of_what_is_listed_for_all_repositories_are_planned(ecr: Ecr, server: EcrServer) -> None:
+    server.registry().fill_images(130, 1)
+    calls = planned(ecr("plan", "--table", "repositories"))
+    server.calls.clear()
+    assert ecr("run", "--table", "repositories").returncode == 0
+    del server.calls["GetCallerIdentity"]
+    assert server.calls["GetResources"] == 2
+    assert calls == {"repositories": server.calls.total()}
+
+
 def test_once_images_were_loaded_the_calls_for_each_image_are_known(ecr: Ecr, maximal: EcrServer) -> None:
     assert ecr("run", "--table", "images").returncode == 0
     calls = planned(ecr("run", "--dry-run", "--table", "images", "--table", "findings"))
