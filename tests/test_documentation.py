@@ -60,7 +60,9 @@ def test_the_least_policy_allows_what_the_tables_need() -> None:
     assert all((one["Effect"], one["Resource"]) == (statement["Effect"], statement["Resource"]) for one in least)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/operations.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/operations.md", "docs/destinations.md"]
+)
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
         assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target
