@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from ecr_source.distributed import find_scopes, write_ledger
     from ecr_source.ledger import Outcome
     from ecr_source.loading import load
+    from ecr_source.postgres_destination import postgres
     from ecr_source.source import ecr_source, read_outcome
 
-__all__ = ["Outcome", "ecr_source", "find_scopes", "load", "read_outcome", "write_ledger"]
+__all__ = ["Outcome", "ecr_source", "find_scopes", "load", "postgres", "read_outcome", "write_ledger"]
 
 _HOME = {
     "Outcome": "ecr_source.ledger",
     "ecr_source": "ecr_source.source",
     "find_scopes": "ecr_source.distributed",
     "load": "ecr_source.loading",
+    "postgres": "ecr_source.postgres_destination",
     "read_outcome": "ecr_source.source",
     "write_ledger": "ecr_source.distributed",
 }

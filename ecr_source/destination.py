@@ -19,6 +19,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from ecr_source.errors import DestinationUnusable
 from ecr_source.modes import Mode
+from ecr_source.postgres_destination import is_postgres, postgres
 
 DUCKDB = "duckdb"
 _POSTGRES = "postgres"
@@ -36,6 +37,8 @@ def make_destination(name: str, database: Path) -> AnyDestination:
     if name == DUCKDB:
         credentials = DuckDbCredentials(str(database), global_config=_DUCKDB_SETTINGS)
         return cast("AnyDestination", dlt.destinations.duckdb(credentials))
+    if name == _POSTGRES:
+        return cast("AnyDestination", postgres())
     try:
         return cast("AnyDestination", Destination.from_reference(name))
     except UnknownDestinationModule as error:
@@ -51,7 +54,7 @@ def loading_alone(pipeline: dlt.Pipeline) -> Iterator[None]:
     dlt merges by way of a second dataset, whose tables all runs share: two that load at once would mix their rows. It
     holds on Postgres; a DuckDB file is one process's anyway.
     """
-    if pipeline.destination.destination_name != _POSTGRES:
+    if not is_postgres(pipeline):
         yield
         return
     with pipeline.sql_client() as client:

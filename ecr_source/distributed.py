@@ -14,16 +14,16 @@ from dlt.extract import DltResource
 from ecr_source import catalog
 from ecr_source.api import Usage
 from ecr_source.catalog.table import Table
-from ecr_source.destination import loading_alone
 from ecr_source.errors import CallFailed
 from ecr_source.failures import ReadError
 from ecr_source.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
+from ecr_source.loading import load_alone
+from ecr_source.postgres_destination import load_exactly
 from ecr_source.pseudonyms import Pseudonyms, mask_key
 from ecr_source.scopes import Scope, ScopeSetting
 from ecr_source.scopes import find_scopes as find_access_scopes
 from ecr_source.settings import access_of, resolve_settings
 from ecr_source.source import dlt_columns
-from ecr_source.views import create_views
 from ecr_source.walk import ScopeRead, TableRead
 
 _REPLACING: TWriteDispositionConfig = {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}
@@ -67,22 +67,24 @@ def write_ledger(
         pseudonyms = Pseudonyms(mask_key(), {read.scope.registry_id for read in reads})
         reads = [pseudonyms.read(read) for read in reads]
     outcome = Outcome.of_all([*outcomes, Outcome.of(reads)])
-    with loading_alone(pipeline):
-        pipeline.run(_ledger(run_id, settings.mode, outcome, _disposition(pipeline)))
-        create_views(pipeline)
+    pipeline.sync_destination()
+    pipeline.extract(_ledger(pipeline, run_id, settings.mode, outcome))
+    pipeline.normalize()
+    load_alone(pipeline)
     return outcome
 
 
 @dlt.source(name="ecr_ledger", section="ecr")
-def _ledger(run_id: str, mode: str, outcome: Outcome, disposition: TWriteDispositionConfig) -> Iterator[DltResource]:
+def _ledger(pipeline: dlt.Pipeline, run_id: str, mode: str, outcome: Outcome) -> Iterator[DltResource]:
     for table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
-        yield dlt.resource(
+        resource = dlt.resource(
             [rows(run_id, mode, outcome)],
             name=table.name,
             columns=dlt_columns(table),
             merge_key=("run_id",),
-            write_disposition=disposition,
+            write_disposition=_disposition(pipeline),
         )
+        yield load_exactly(resource, pipeline)
 
 
 def _disposition(pipeline: dlt.Pipeline) -> TWriteDispositionConfig:

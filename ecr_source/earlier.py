@@ -20,7 +20,9 @@ from ecr_source.catalog.run import READ
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.modes import History, IncrementalAppend, Mode
+from ecr_source.postgres_destination import is_postgres
 from ecr_source.scopes import Scope
+from ecr_source.storable import storable_names
 
 _ROWS_AT_A_TIME = 50_000
 _NO_TABLE = (DatabaseUndefinedRelation, SqlClientNotAvailable)
@@ -93,8 +95,8 @@ class Loaded:
         return {(name, Scope(account, region)): _LastRead(*last) for name, account, region, *last in rows}
 
     def names(self, names: pa.Array) -> pa.Array:
-        """The same: the tables name images as the registry does."""
-        return names
+        """The same, but for what the destination cannot hold: the tables name images as the registry does."""
+        return storable_names(names) if is_postgres(self._pipeline) else names
 
     @property
     def _current(self) -> str:

@@ -20,10 +20,12 @@ from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError
 from ecr_source.ledger import Outcome, group_of_name
 from ecr_source.modes import Mode
+from ecr_source.postgres_destination import check_memory, is_postgres
 from ecr_source.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
 from ecr_source.redaction import mask_exception
 from ecr_source.scopes import Found, Scope, ScopeSetting, find_scopes, open_scopes
 from ecr_source.spool import TableFile
+from ecr_source.storable import storable_read
 from ecr_source.walk import ScopeRead, Walk
 
 READING = "reading "
@@ -79,6 +81,7 @@ class LoadWalk:
     def _walk(self) -> list[ScopeRead]:
         keep_mode(self.mode.name)
         keep_mask(self.masked_with)
+        check_memory(dlt.current.pipeline(), self.mode)
         selected = dlt.current.source().selected_resources
         tables = [table for table in catalog.TABLES if table.name in selected]
         if not tables:
@@ -100,7 +103,8 @@ class LoadWalk:
         )
         services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:
-            return self._read(walk, self._find(services))
+            reads = self._read(walk, self._find(services))
+            return [storable_read(read) for read in reads] if is_postgres(pipeline) else reads
         except BaseException as error:
             mask_exception(error)
             shutil.rmtree(folder, ignore_errors=True)

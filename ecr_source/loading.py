@@ -7,7 +7,9 @@ from pathlib import Path
 import dlt
 from dlt.extract import DltSource
 
+from ecr_source.comments import write_comments
 from ecr_source.destination import loading_alone
+from ecr_source.indexes import create_indexes
 from ecr_source.ledger import Outcome
 from ecr_source.resumption import note_loaded_jobs
 from ecr_source.source import read_outcome
@@ -30,7 +32,7 @@ def load(pipeline: dlt.Pipeline, source: DltSource) -> Outcome:
     pipeline.extract(source)
     outcome = read_outcome(pipeline)
     pipeline.normalize()
-    _load(pipeline)
+    load_alone(pipeline)
     return outcome
 
 
@@ -40,10 +42,13 @@ def finish(pipeline: dlt.Pipeline) -> None:
     if pipeline.has_pending_data:
         note_loaded_jobs(pipeline)
         pipeline.normalize()
-        _load(pipeline)
+        load_alone(pipeline)
 
 
-def _load(pipeline: dlt.Pipeline) -> None:
+def load_alone(pipeline: dlt.Pipeline) -> None:
+    """Loads what was normalised while no other does, and brings views, comments and indexes up to date."""
     with loading_alone(pipeline):
         pipeline.load()
         create_views(pipeline)
+        write_comments(pipeline)
+        create_indexes(pipeline)

@@ -25,6 +25,7 @@ from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.ledger import Outcome, error_rows, scope_rows
 from ecr_source.load_walk import OUTCOME, LoadWalk
 from ecr_source.modes import IncrementalAppend, Items, parse_mode
+from ecr_source.postgres_destination import load_exactly
 from ecr_source.pseudonyms import mask_key
 from ecr_source.scopes import ScopeSetting
 
@@ -209,7 +210,7 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
             columns=dlt_columns(run_table),
             primary_key=run_table.key,
             write_disposition="append",
-        )(walk, rows)
+        )(walk, run_table, rows)
 
 
 def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
@@ -231,10 +232,12 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
 
 
 def _table_items(walk: LoadWalk, table: Table) -> Items:
+    load_exactly(dlt.current.source().resources[table.name], dlt.current.pipeline())
     yield from walk.mode.items(table, walk.files(table))
 
 
-def _ledger_items(walk: LoadWalk, rows: Callable[[str, str, Outcome], pa.Table]) -> Items:
+def _ledger_items(walk: LoadWalk, table: RunTable, rows: Callable[[str, str, Outcome], pa.Table]) -> Items:
+    load_exactly(dlt.current.source().resources[table.name], dlt.current.pipeline())
     yield rows(walk.load_id, walk.mode.name, walk.outcome())
 
 

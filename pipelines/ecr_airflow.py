@@ -148,10 +148,14 @@ def _destination(params: dict[str, Any]) -> Any:
     from airflow.sdk import BaseHook
     from dlt.common.destination import Destination
 
-    if params["destination_conn_id"] is None:
-        return params["destination"]
-    connection = BaseHook.get_connection(params["destination_conn_id"])
-    return Destination.from_reference(params["destination"], credentials=connection.get_uri())
+    from ecr_source import postgres
+
+    credentials = {}
+    if params["destination_conn_id"] is not None:
+        credentials["credentials"] = BaseHook.get_connection(params["destination_conn_id"]).get_uri()
+    if params["destination"] == "postgres":
+        return postgres(**credentials)
+    return Destination.from_reference(params["destination"], **credentials)
 
 
 def _pipeline_name(batch: Batch) -> str:

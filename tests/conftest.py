@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-import duckdb
 import hypothesis
 import orjson
 import pytest
@@ -19,6 +18,10 @@ import pytest
 from ecr_source import catalog, ecr_source, read_outcome
 from ecr_source.ledger import Outcome
 from tests.ecr_server import ACCESS_KEY, EcrServer, serving
+from tests.postgres import Postgres, postgres_server
+from tests.warehouse import DATASET, DuckDbFile, PostgresDatabase, Row, Warehouse
+
+__all__ = ["Row"]
 
 # The time that an example takes says nothing about it; in CI a failure must be the change's, not the dice's.
 hypothesis.settings.register_profile("ecr", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -29,8 +32,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
-
-Row = tuple[Any, ...]
 
 LISTING = ("repositories", "repository_tag_mutability_exclusion_filters")
 RUN = [table.name for table in catalog.RUN_TABLES]
@@ -63,31 +64,41 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "ecr.duckdb"
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A Postgres server, one for each process that runs tests."""
+    with postgres_server() as running:
+        yield running
+
+
 @pytest.fixture
-def query(database: Path) -> Callable[[str], list[Row]]:
+def warehouse(request: pytest.FixtureRequest, database: Path) -> Warehouse:
+    """What is loaded into: the DuckDB file `database`, and where `ON_EACH` says so a Postgres database, too."""
+    if getattr(request, "param", "duckdb") == "duckdb":
+        return DuckDbFile(database)
+    server: Postgres = request.getfixturevalue("postgres")
+    return PostgresDatabase(server, server.new_database())
+
+
+@pytest.fixture
+def query(warehouse: Warehouse) -> Callable[[str], list[Row]]:
     """Rows of the database: `query("SELECT … FROM repositories")`."""
-
-    def rows(sql: str) -> list[Row]:
-        with duckdb.connect(database, read_only=True) as connection:
-            connection.execute("USE aws_ecr; SET TimeZone = 'UTC'")
-            return connection.execute(sql).fetchall()
-
-    return rows
+    return warehouse.query
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, database: Path) -> dlt.Pipeline:
-    return make_pipeline(tmp_path / "pipelines", database)
+def pipeline(tmp_path: Path, warehouse: Warehouse) -> dlt.Pipeline:
+    return make_pipeline(tmp_path / "pipelines", warehouse)
 
 
-def make_pipeline(folder: Path, database: Path) -> dlt.Pipeline:
-    """The pipeline `ecr`, with its working folder below `folder`."""
-    return dlt.pipeline(
-        "ecr",
-        pipelines_dir=str(folder),
-        destination=dlt.destinations.duckdb(str(database)),
-        dataset_name="aws_ecr",
-    )
+def make_pipeline(folder: Path, warehouse: Warehouse | Path, name: str = "ecr") -> dlt.Pipeline:
+    """A pipeline with its working folder below `folder`; a path is a DuckDB file's."""
+    into = opened(warehouse)
+    return dlt.pipeline(name, pipelines_dir=str(folder), destination=into.destination, dataset_name=DATASET)
+
+
+def opened(warehouse: Warehouse | Path) -> Warehouse:
+    return DuckDbFile(warehouse) if isinstance(warehouse, Path) else warehouse
 
 
 @pytest.fixture
@@ -106,7 +117,7 @@ def load(server: EcrServer, pipeline: dlt.Pipeline) -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def ecr(server: EcrServer, database: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def ecr(server: EcrServer, warehouse: Warehouse) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command line as a process: `ecr("run", "--region", "eu-west-1")` against the server and the database."""
 
     def command(*arguments: str, env: dict[str, str | None] | None = None) -> subprocess.CompletedProcess[str]:
@@ -114,21 +125,25 @@ def ecr(server: EcrServer, database: Path) -> Callable[..., subprocess.Completed
             [ECR_SOURCE, *arguments],
             capture_output=True,
             text=True,
-            env=environment(server, database, env),
+            env=environment(server, warehouse, env),
             timeout=120,
         )
 
     return command
 
 
-def environment(server: EcrServer, database: Path, changes: dict[str, str | None] | None = None) -> dict[str, str]:
-    """The environment in which `ecr-source run` loads from `server` into `database`; None unsets a variable.
+def environment(
+    server: EcrServer, warehouse: Warehouse | Path, changes: dict[str, str | None] | None = None
+) -> dict[str, str]:
+    """The environment in which `ecr-source run` loads from `server` into `warehouse`; None unsets a variable.
+
+    A path is a DuckDB file's.
 
     What is loaded, unless `--table` says otherwise, is what the listing of repositories fills.
     """
     settings = {
+        **opened(warehouse).settings,
         "SOURCES__ECR__ENDPOINT_URL": server.url,
-        "SOURCES__ECR__DATABASE": str(database),
         "SOURCES__ECR__TABLES": orjson.dumps([f"repositories.{name}" for name in LISTING]).decode(),
         "AWS_DEFAULT_REGION": "eu-west-1",
     }

@@ -36,13 +36,18 @@ class Postgres:
 
     def rows(self, url: str, sql: str) -> list[tuple[Any, ...]]:
         """What a statement returns, in UTC; its tables are those of aws_ecr."""
+        return self.run(url, sql)[1]
+
+    def run(self, url: str, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names of the columns, and the rows."""
         connection = psycopg2.connect(url)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("SET search_path = aws_ecr; SET TimeZone = 'UTC'")
                 cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
+                names = [column.name for column in cursor.description or ()]
+                return names, cursor.fetchall() if names else []
         finally:
             connection.close()
 

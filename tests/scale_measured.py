@@ -87,8 +87,8 @@ def _measure(size: Size, url: str) -> Measurement:
         loading += time.monotonic() - started
         processor_of_loading += time.process_time() - processor
 
-    loads = loading_module._load
-    with TemporaryDirectory() as folder, _serving(size) as endpoint, patch.object(loading_module, "_load", load):
+    loads = loading_module.load_alone
+    with TemporaryDirectory() as folder, _serving(size) as endpoint, patch.object(loading_module, "load_alone", load):
         variables = {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": "secret",

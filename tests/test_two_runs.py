@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ECR_SOURCE, Row, environment
 from tests.ecr_server import EcrServer
-from tests.postgres import Postgres, postgres_server
+from tests.postgres import Postgres
 from tests.test_interruptions import hold_page, running
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
@@ -69,12 +69,6 @@ def test_a_run_into_another_file_goes_on_meanwhile_and_leaves_no_folder_behind(
 
 
 # Postgres
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with postgres_server() as running_server:
-        yield running_server
 
 
 def start(server: EcrServer, url: str, *arguments: str) -> subprocess.Popen[str]:

@@ -1,0 +1,105 @@
+"""What tests load into and ask afterwards: a DuckDB file, or a database of the tests' own Postgres server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import dlt
+import duckdb
+import pytest
+from dlt.common.destination import AnyDestination
+
+from ecr_source.postgres_destination import postgres
+from tests.postgres import Postgres
+
+ON_EACH = pytest.mark.parametrize("warehouse", ["duckdb", "postgres"], indirect=True)
+"""For tests, or a module of them, that say something about destinations; all others load into DuckDB."""
+
+DATASET = "aws_ecr"
+
+Row = tuple[Any, ...]
+
+
+class Warehouse(Protocol):
+    """One empty database, and what of it differs from another's."""
+
+    @property
+    def destination(self) -> AnyDestination:
+        """It, to a pipeline."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """It, to `ecr-source run`, as environment variables."""
+
+    def query(self, sql: str) -> list[Row]:
+        """What a statement returns, times in UTC; its tables are those of the dataset."""
+
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        """The same, each row by its columns' names."""
+
+    def tables(self) -> set[str]:
+        """The names of the tables and views in the dataset."""
+
+
+@dataclass(frozen=True)
+class DuckDbFile:
+    """A DuckDB file."""
+
+    path: Path
+
+    @property
+    def destination(self) -> AnyDestination:
+        return cast("AnyDestination", dlt.destinations.duckdb(str(self.path)))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"SOURCES__ECR__DESTINATION": "duckdb", "SOURCES__ECR__DATABASE": str(self.path)}
+
+    def query(self, sql: str) -> list[Row]:
+        return self._run(sql)[1]
+
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        names, rows = self._run(sql)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def tables(self) -> set[str]:
+        return _tables(self) if self.path.exists() else set()
+
+    def _run(self, sql: str) -> tuple[list[str], list[Row]]:
+        with duckdb.connect(self.path, read_only=True) as connection:
+            connection.execute(f"USE {DATASET}; SET TimeZone = 'UTC'")
+            found = connection.execute(sql)
+            return [column[0] for column in found.description or ()], found.fetchall()
+
+
+@dataclass(frozen=True)
+class PostgresDatabase:
+    """A database of a Postgres server."""
+
+    server: Postgres
+    url: str
+
+    @property
+    def destination(self) -> AnyDestination:
+        return cast("AnyDestination", postgres(self.url))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"SOURCES__ECR__DESTINATION": "postgres", "DESTINATION__POSTGRES__CREDENTIALS": self.url}
+
+    def query(self, sql: str) -> list[Row]:
+        return self.server.run(self.url, sql)[1]
+
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        names, rows = self.server.run(self.url, sql)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def tables(self) -> set[str]:
+        return _tables(self)
+
+
+def _tables(warehouse: Warehouse) -> set[str]:
+    names = warehouse.query(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{DATASET}'")
+    return {name for (name,) in names}
