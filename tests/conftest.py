@@ -19,7 +19,7 @@ from ecr_source import catalog, ecr_source, read_outcome
 from ecr_source.ledger import Outcome
 from tests.ecr_server import ACCESS_KEY, EcrServer, serving
 from tests.postgres import Postgres, postgres_server
-from tests.warehouse import DATASET, DuckDbFile, PostgresDatabase, Row, Warehouse
+from tests.warehouse import DATASET, DESTINATIONS, ON_EACH, DuckDbFile, PostgresDatabase, Row, Warehouse
 
 __all__ = ["Row"]
 
@@ -62,6 +62,15 @@ def server() -> Iterator[EcrServer]:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     return tmp_path / "ecr.duckdb"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{ON_EACH.name}: load into each destination, not into DuckDB only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "warehouse" in metafunc.fixturenames and metafunc.definition.get_closest_marker(ON_EACH.name):
+        metafunc.parametrize("warehouse", DESTINATIONS, indirect=True)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from ecr_source.errors import BudgetSpent
 from ecr_source.ledger import Outcome
 from tests.conftest import Row
 from tests.ecr_server import THROTTLED, EcrServer
+from tests.warehouse import ON_EACH
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[[str], list[Row]]
@@ -42,6 +43,7 @@ def three(server: EcrServer) -> EcrServer:
     return server
 
 
+@ON_EACH
 @pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
 def test_what_a_budget_does_not_reach_keeps_its_rows_and_comes_first_next_time(
     three: EcrServer, load: Load, query: Query, mode: str
@@ -70,6 +72,7 @@ def test_no_more_calls_are_made_than_the_budget_has(three: EcrServer, load: Load
     assert api_calls(three) == 7
 
 
+@ON_EACH
 def test_the_next_run_goes_on_with_the_repositories_that_were_not_reached(
     server: EcrServer, load: Load, query: Query
 ) -> None:
@@ -86,6 +89,7 @@ def test_the_next_run_goes_on_with_the_repositories_that_were_not_reached(
     ) == [("partial", 18, names[6], "the budget was spent: 18 repositories wait for the next run")]
 
 
+@ON_EACH
 def test_findings_of_images_never_asked_come_before_those_asked_long_ago(
     server: EcrServer, load: Load, query: Query
 ) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from tests.conftest import Row
 from tests.ecr_server import DENIED, EcrServer
+from tests.warehouse import ON_EACH
+
+pytestmark = ON_EACH
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[[str], list[Row]]

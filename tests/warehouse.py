@@ -14,7 +14,9 @@ from dlt.common.destination import AnyDestination
 from ecr_source.postgres_destination import postgres
 from tests.postgres import Postgres
 
-ON_EACH = pytest.mark.parametrize("warehouse", ["duckdb", "postgres"], indirect=True)
+DESTINATIONS = ("duckdb", "postgres")
+
+ON_EACH = pytest.mark.on_each_destination
 """For tests, or a module of them, that say something about destinations; all others load into DuckDB."""
 
 DATASET = "aws_ecr"
