@@ -39,17 +39,21 @@ RUN = [table.name for table in catalog.RUN_TABLES]
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No AWS or dlt setting of the machine reaches a test, and a test writes into its own folder only."""
+    isolate(monkeypatch, tmp_path)
+
+
+def isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """No AWS or dlt setting of the machine reaches what follows, and it writes into `folder` only."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "SOURCES__", "DESTINATION__", "DLT_")) and name != "AWS_DATA_PATH":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-aws-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
-    monkeypatch.chdir(tmp_path)
+            patch.delenv(name)
+    patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    patch.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
+    patch.chdir(folder)
 
 
 @pytest.fixture
@@ -83,7 +87,12 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def warehouse(request: pytest.FixtureRequest, database: Path) -> Warehouse:
     """What is loaded into: the DuckDB file `database`, and where `ON_EACH` says so a Postgres database, too."""
-    if getattr(request, "param", "duckdb") == "duckdb":
+    return new_warehouse(request, getattr(request, "param", "duckdb"), database)
+
+
+def new_warehouse(request: pytest.FixtureRequest, destination: str, database: Path) -> Warehouse:
+    """An empty one; `database` is the file, where it is DuckDB."""
+    if destination == "duckdb":
         return DuckDbFile(database)
     server: Postgres = request.getfixturevalue("postgres")
     return PostgresDatabase(server, server.new_database())

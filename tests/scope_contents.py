@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,8 +25,7 @@ from ecr_source.catalog.table import Table
 from ecr_source.rate import Rate
 from ecr_source.scopes import Scope, find_scopes
 from ecr_source.walk import Walk
-from tests.conftest import Row, make_pipeline
-from tests.ecr_server import ACCESS_KEY
+from tests.conftest import Row, isolate, make_pipeline
 
 Rows: TypeAlias = list[dict[str, Any]]
 Contents: TypeAlias = dict[tuple[str, Scope], Rows]
@@ -57,16 +55,7 @@ def impatient() -> Iterator[None]:
 def environment(folder: Path) -> Iterator[None]:
     """An environment of its own for fixtures of a module, as each test has one."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "SOURCES__", "DESTINATION__", "DLT_"))]:
-            if name != "AWS_DATA_PATH":
-                patch.delenv(name)
-        patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
-        patch.chdir(folder)
+        isolate(patch, folder)
         yield
 
 

@@ -28,6 +28,7 @@ from tests.conftest import Row
 from tests.ecr_server import ACCOUNT, DENIED, EcrServer, basic_finding, serving
 from tests.registry_changes import REGION, complete, furnish, image_of
 from tests.test_promises import EVERYTHING, Contents, Database, columns_of, opened, registry_contents
+from tests.warehouse import DuckDbFile
 
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
@@ -107,8 +108,13 @@ def versions_of(database: Database) -> Counter[str]:
 
 def play(folder: Path, mode: str) -> Masked:
     served: set[str] = set()
-    arguments = {"mode": mode, "tables": MODES[mode], "findings_max_age": 7, "mask_accounts": True}
-    with serving() as server, opened(server, folder, **arguments) as database, pytest.MonkeyPatch.context() as patch:
+    path = folder / "ecr.duckdb"
+    arguments: dict[str, Any] = {"mode": mode, "tables": MODES[mode], "findings_max_age": 7, "mask_accounts": True}
+    with (
+        serving() as server,
+        opened(server, folder, DuckDbFile(path), **arguments) as database,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv(MASK_KEY, KEY)
         listen(server, served)
         fill(server)
@@ -121,7 +127,7 @@ def play(folder: Path, mode: str) -> Masked:
         database.load()
         trace = database.pipeline.last_trace
         assert trace is not None
-        texts = texts_of(database.path) | {"trace": [str(trace.asdict())]}
+        texts = texts_of(path) | {"trace": [str(trace.asdict())]}
         return Masked(
             served,
             texts,

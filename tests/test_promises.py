@@ -1,4 +1,4 @@
-"""What the README promises, for every table of the catalog, in every load mode.
+"""What the README promises, for every table of the catalog, in every load mode, on each destination.
 
 A story is one database that is loaded phase after phase while the registries change, deny and break. What a load into
 a new database would give is told by a walk, which knows nothing of earlier loads, before the faults of the phase.
@@ -6,20 +6,18 @@ a new database would give is told by a walk, which knows nothing of earlier load
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import dlt
-import duckdb
 import pyarrow as pa
 import pytest
 from botocore.config import Config
@@ -33,8 +31,8 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.scopes import find_scopes
 from ecr_source.walk import Walk
-from tests.conftest import Row, make_pipeline
-from tests.ecr_server import ACCESS_KEY, BROKEN, DENIED, EcrServer, error, serving
+from tests.conftest import Row, isolate, make_pipeline, new_warehouse
+from tests.ecr_server import BROKEN, DENIED, EcrServer, error, serving
 from tests.registry_changes import (
     LOCKED,
     LOCKED_IMAGES,
@@ -48,6 +46,7 @@ from tests.registry_changes import (
     push,
     rescan,
 )
+from tests.warehouse import DESTINATIONS, ON_EACH, DuckDbFile, Warehouse
 
 Rows: TypeAlias = list[dict[str, Any]]
 Contents: TypeAlias = dict[str, Rows]
@@ -112,7 +111,7 @@ class Database:
     """One database, and how it is loaded."""
 
     server: EcrServer
-    path: Path
+    warehouse: Warehouse
     pipeline: dlt.Pipeline
     arguments: dict[str, Any]
 
@@ -126,13 +125,10 @@ class Database:
     def rows(self, columns: dict[str, list[str]], condition: str = "true") -> Contents:
         """Rows of tables, sorted, with these columns; none of a table that never had any."""
         found: Contents = {}
-        with duckdb.connect(self.path, read_only=True) as connection:
-            connection.execute("USE aws_ecr; SET TimeZone = 'UTC'")
-            there = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-            for table, names in columns.items():
-                sql = f"SELECT {', '.join(map(quoted, names))} FROM {table} WHERE {condition}"
-                rows = connection.execute(sql).fetchall() if table in there else []
-                found[table] = in_order([dict(zip(names, row, strict=True)) for row in rows])
+        there = self.warehouse.tables()
+        for table, names in columns.items():
+            sql = f"SELECT {', '.join(map(quoted, names))} FROM {table} WHERE {condition}"
+            found[table] = in_order(self.warehouse.records(sql)) if table in there else []
         return found
 
     def contents(self) -> Contents:
@@ -160,23 +156,17 @@ def in_order(rows: Rows) -> Rows:
 
 
 @contextmanager
-def opened(server: EcrServer, folder: Path, **arguments: Any) -> Iterator[Database]:
-    """A database to load `server` into, in an environment of its own: for fixtures of the module."""
+def opened(server: EcrServer, folder: Path, warehouse: Warehouse | None = None, **arguments: Any) -> Iterator[Database]:
+    """A database to load `server` into, in an environment of its own: for fixtures of the module.
+
+    Without `warehouse` it is a DuckDB file.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "SOURCES__", "DESTINATION__", "DLT_"))]:
-            if name != "AWS_DATA_PATH":
-                patch.delenv(name)
-        patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
-        patch.chdir(folder)
+        isolate(patch, folder)
         # What is broken stays so: trying again only takes time.
         once = Config(retries={"mode": "standard", "total_max_attempts": 1})
         patch.setattr(sessions, "CLIENT_CONFIG", sessions.CLIENT_CONFIG.merge(once))
-        path = folder / "ecr.duckdb"
+        into = warehouse or DuckDbFile(folder / "ecr.duckdb")
         defaults = {
             "regions": [REGION, OTHER_REGION],
             "endpoint_url": server.url,
@@ -185,7 +175,7 @@ def opened(server: EcrServer, folder: Path, **arguments: Any) -> Iterator[Databa
             "findings_max_age": 0,
             "moves_last_recorded_pull_time": True,
         }
-        yield Database(server, path, make_pipeline(folder / "pipelines", path), defaults | arguments)
+        yield Database(server, into, make_pipeline(folder / "pipelines", into), defaults | arguments)
 
 
 def registry_contents(server: EcrServer, folder: Path) -> Contents:
@@ -241,9 +231,9 @@ def load_phase(database: Database, go_wrong: Callable[[EcrServer], None]) -> Pha
     )
 
 
-def play(folder: Path, mode: str, loaded: Sequence[str]) -> Story:
+def play(folder: Path, warehouse: Warehouse, mode: str, loaded: Sequence[str]) -> Story:
     """Plays all phases and loads in those that are named."""
-    with serving() as server, opened(server, folder, mode=mode) as database:
+    with serving() as server, opened(server, folder, warehouse, mode=mode) as database:
         phases: dict[str, Phase] = {}
         for name, (change, go_wrong) in ACTS.items():
             server.recover()
@@ -258,16 +248,31 @@ def play(folder: Path, mode: str, loaded: Sequence[str]) -> Story:
         return Story(phases, database.rows({table.name: columns_of(table) + bounds for table in catalog.TABLES}))
 
 
+Stories: TypeAlias = dict[tuple[str, str], Future[Story]]
+"""The story of each destination and mode."""
+
+
+@pytest.fixture(scope="module", params=DESTINATIONS)
+def destination(request: pytest.FixtureRequest) -> str:
+    """What the tests that load, or use what was loaded, are about."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Story]]]:
-    """The story of each mode, played in processes of their own, two at a time: a load keeps a processor busy."""
+def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
+    """The stories, played in processes of their own, two at a time: a load keeps a processor busy."""
+    told: Stories = {}
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        yield {mode: pool.submit(play, tmp_path_factory.mktemp(mode), mode, phases) for mode, phases in LOADED.items()}
+        for destination, (mode, phases) in product(DESTINATIONS, LOADED.items()):
+            folder = tmp_path_factory.mktemp(f"{destination}-{mode}")
+            warehouse = new_warehouse(request, destination, folder / "ecr.duckdb")
+            told[destination, mode] = pool.submit(play, folder, warehouse, mode, phases)
+        yield told
         pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="module")
-def registry(stories: dict[str, Future[Story]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Contents]:
+def registry(stories: Stories, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Contents]:
     """What the registries hold in each phase: the same for all stories."""
     held = {}
     folder = tmp_path_factory.mktemp("registry")
@@ -279,18 +284,18 @@ def registry(stories: dict[str, Future[Story]], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def snapshot(stories: dict[str, Future[Story]]) -> Story:
-    return stories["snapshot"].result()
+def snapshot(stories: Stories, destination: str) -> Story:
+    return stories[destination, "snapshot"].result()
 
 
 @pytest.fixture(scope="module")
-def history(stories: dict[str, Future[Story]]) -> Story:
-    return stories["history"].result()
+def history(stories: Stories, destination: str) -> Story:
+    return stories[destination, "history"].result()
 
 
 @pytest.fixture(scope="module")
-def incremental(stories: dict[str, Future[Story]]) -> Story:
-    return stories["incremental"].result()
+def incremental(stories: Stories, destination: str) -> Story:
+    return stories[destination, "incremental"].result()
 
 
 # --- what each phase should leave ----------------------------------------------------------------------------------
@@ -429,13 +434,16 @@ BY_NAME = ["repositories", "images", "policies", "previews", "image_status"]
 
 
 @pytest.fixture(scope="module")
-def by_name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Contents, Contents, Contents]]:
+def by_name(
+    request: pytest.FixtureRequest, destination: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Contents, Contents, Contents]]:
     """What was loaded, what the registry held then, and what a load of one repository left."""
     with serving() as server:
         for name in ("api", "web"):
             furnish(server.registry(REGION), name, 0)
         folder = tmp_path_factory.mktemp("by name")
-        with opened(server, folder, tables=BY_NAME, regions=[REGION]) as database:
+        warehouse = new_warehouse(request, destination, folder / "ecr.duckdb")
+        with opened(server, folder, warehouse, tables=BY_NAME, regions=[REGION]) as database:
             database.load()
             before = database.contents()
             for name in ("api", "web"):
@@ -592,8 +600,11 @@ def test_incremental_appends_what_was_read_of_a_table_without_a_cursor(
 PER_IMAGE = tables_below(IMAGES)
 
 
+@ON_EACH
 @pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
-def test_images_whose_listing_did_not_change_are_not_asked_again(server: EcrServer, tmp_path: Path, mode: str) -> None:
+def test_images_whose_listing_did_not_change_are_not_asked_again(
+    server: EcrServer, tmp_path: Path, warehouse: Warehouse, mode: str
+) -> None:
     registry = server.registry(REGION)
     furnish(registry, "team/api", 0)
     groups = ["findings", "image_status"]
@@ -606,7 +617,7 @@ def test_images_whose_listing_did_not_change_are_not_asked_again(server: EcrServ
         database.load()
         return {name: count for name, count in (server.calls - before).items() if name in operations}
 
-    with opened(server, tmp_path, **arguments) as database:
+    with opened(server, tmp_path, warehouse, **arguments) as database:
         assert calls_of_a_load().keys() == operations
         before = database.contents()
         assert calls_of_a_load() == {}
@@ -696,14 +707,16 @@ class Facts:
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def facts(request: pytest.FixtureRequest, destination: str, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     with serving() as server:
         registry = server.registry(REGION)
         for name in ("absent", "gone", "denied", "failed", "plain"):
             furnish(registry, name, 0)
         furnish(server.registry(OTHER_REGION), "disabled", 0)
         groups = ["repositories", "images", "policies", "previews"]
-        with opened(server, tmp_path_factory.mktemp("facts"), tables=groups) as database:
+        folder = tmp_path_factory.mktemp("facts")
+        warehouse = new_warehouse(request, destination, folder / "ecr.duckdb")
+        with opened(server, folder, warehouse, tables=groups) as database:
             database.load()
             before = database.contents()
             for name in registry.repositories:
@@ -826,9 +839,12 @@ def test_a_first_load_tells_which_image_was_not_answered(
             assert len(loaded[table.name]) == 5 + bool(outcome)
 
 
-def test_manifests_that_were_read_stay_when_a_table_more_is_read_and_denied(server: EcrServer, tmp_path: Path) -> None:
+@ON_EACH
+def test_manifests_that_were_read_stay_when_a_table_more_is_read_and_denied(
+    server: EcrServer, tmp_path: Path, warehouse: Warehouse
+) -> None:
     furnish(server.registry(REGION), "api", 0)
-    with opened(server, tmp_path, tables=["image_manifests"], regions=[REGION]) as database:
+    with opened(server, tmp_path, warehouse, tables=["image_manifests"], regions=[REGION]) as database:
         database.load()
         before = database.contents()["image_manifests"]
         server.fail(DENIED, operation="BatchGetImage", repository="api")
