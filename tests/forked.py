@@ -9,9 +9,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
-_CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT = multiprocessing.get_context("forkserver")
 # The working directory and the environment are each process's own; `tests.forked` imports nothing that reads them.
-_CONTEXT.set_forkserver_preload(["ecr_source.cli", "ecr_source.report.run", "psycopg2", "tests.forked"])
+CONTEXT.set_forkserver_preload(["ecr_source.cli", "ecr_source.report.run", "psycopg2", "tests.forked"])
 
 
 class ForkedCommand:
@@ -21,9 +21,9 @@ class ForkedCommand:
     """
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        reading, writing = _CONTEXT.Pipe(duplex=False)
+        reading, writing = CONTEXT.Pipe(duplex=False)
         task = (list(arguments), dict(environment), str(Path.cwd()), writing)
-        self._process = _CONTEXT.Process(target=_command, args=task)
+        self._process = CONTEXT.Process(target=_command, args=task)
         self._process.start()
         writing.close()
         self.errors = os.fdopen(os.dup(reading.fileno()))

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import dlt
 import pytest
 
 from ecr_source import Outcome, ecr_source, find_scopes, load, write_ledger
 from ecr_source.catalog import select_tables
 from ecr_source.errors import ConfigurationError
 from ecr_source.scopes import ScopeSetting
-from tests.conftest import Row
+from tests.conftest import Row, make_pipeline
 from tests.ecr_server import ACCESS_KEY, ACCOUNT, EcrServer
+from tests.warehouse import ON_EACH, Warehouse
+
+pytestmark = ON_EACH
 
 Query = Callable[[str], list[Row]]
 
@@ -30,12 +32,12 @@ def settings(server: EcrServer) -> dict[str, Any]:
 
 
 @pytest.fixture
-def load_elsewhere(database: Path, tmp_path: Path) -> Callable[[ScopeSetting, dict[str, Any]], Outcome]:
+def load_elsewhere(warehouse: Warehouse, tmp_path: Path) -> Callable[[ScopeSetting, dict[str, Any]], Outcome]:
     """Loads a scope as a task does on another machine: with nothing but plain values, in a folder of its own."""
 
     def loaded(scope: ScopeSetting, settings: dict[str, Any]) -> Outcome:
         name = f"ecr_{scope['registry_id']}_{scope['region'].replace('-', '_')}"
-        pipeline = make_pipeline(name, database, tmp_path / "machines" / name)
+        pipeline = make_pipeline(tmp_path / "machines" / name, warehouse, name)
         source = ecr_source.clone(name=name, section="ecr")(scopes=json.loads(json.dumps([scope])), **settings)
         tables = [table.name for table in select_tables(settings["tables"])]
         outcome = load(pipeline, source.with_resources(*tables))
@@ -44,15 +46,10 @@ def load_elsewhere(database: Path, tmp_path: Path) -> Callable[[ScopeSetting, di
     return loaded
 
 
-def make_pipeline(name: str, database: Path, folder: Path) -> dlt.Pipeline:
-    destination = dlt.destinations.duckdb(str(database))
-    return dlt.pipeline(name, pipelines_dir=str(folder), destination=destination, dataset_name="aws_ecr")
-
-
 @pytest.fixture
-def write(database: Path, tmp_path: Path) -> Callable[..., Outcome]:
+def write(warehouse: Warehouse, tmp_path: Path) -> Callable[..., Outcome]:
     def written(run_id: str, outcomes: list[Outcome], lost: list[ScopeSetting], settings: dict[str, Any]) -> Outcome:
-        return write_ledger(make_pipeline("ledger", database, tmp_path / "ledger"), run_id, outcomes, lost, **settings)
+        return write_ledger(make_pipeline(tmp_path, warehouse, "ledger"), run_id, outcomes, lost, **settings)
 
     return written
 

@@ -16,6 +16,7 @@ import pytest
 from ecr_source import ecr_source
 from tests.conftest import ECR_SOURCE, Row, environment, make_pipeline
 from tests.ecr_server import DENIED, EcrServer
+from tests.warehouse import ON_EACH, Warehouse
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[[str], list[Row]]
@@ -25,12 +26,12 @@ COUNT = "SELECT count(*), count(DISTINCT repository_name) FROM repositories"
 
 
 @contextmanager
-def running(server: EcrServer, database: Path) -> Iterator[subprocess.Popen[str]]:
+def running(server: EcrServer, warehouse: Warehouse | Path) -> Iterator[subprocess.Popen[str]]:
     """`ecr-source run` as a process, which does not outlive the test."""
     command = [ECR_SOURCE, "run"]
     with subprocess.Popen(
         command,
-        env=environment(server, database),
+        env=environment(server, warehouse),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -101,11 +102,12 @@ def test_ctrl_c_while_reading_loses_nothing(
     assert leftovers(tmp_path) == []
 
 
+@ON_EACH
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
-    many: EcrServer, ecr: Ecr, query: Query, database: Path, stop: signal.Signals
+    many: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, stop: signal.Signals
 ) -> None:
-    with running(many, database) as process:
+    with running(many, warehouse) as process:
         wait_for_loading(process)
         process.send_signal(stop)
         process.communicate(timeout=60)
@@ -154,7 +156,7 @@ def test_a_run_that_is_killed_after_it_loaded_has_its_copies_of_rows_deleted_by_
 
 
 KILLED_BEFORE_DLT_NOTES_IT = """
-import os, signal, sys
+import gzip, os, signal, sys
 import pyarrow.parquet as pq
 from dlt.common.storages import PackageStorage
 from ecr_source.cli import main
@@ -162,9 +164,14 @@ from ecr_source.cli import main
 table = sys.argv.pop(1)
 note = PackageStorage.save_pending_transition
 
+def rows(path):
+    if path.endswith(".parquet"):
+        return pq.read_metadata(path).num_rows
+    return len(gzip.open(path).readlines()) - 1
+
 def note_or_die(storage, load_id, file_name, *state):
     path = storage.storage.make_full_path(f"{load_id}/started_jobs/{file_name}")
-    if file_name.startswith(table + ".") and pq.read_metadata(path).num_rows:
+    if file_name.startswith(table + ".") and rows(path):
         os.kill(os.getpid(), signal.SIGKILL)
     note(storage, load_id, file_name, *state)
 
@@ -173,17 +180,18 @@ main()
 """
 
 
+@ON_EACH
 @pytest.mark.parametrize(
     ("mode", "table"),
     [("incremental", "repositories"), ("history", "repositories"), ("snapshot", "extraction_scopes")],
 )
 def test_what_was_committed_when_a_run_was_killed_is_not_loaded_twice(
-    server: EcrServer, ecr: Ecr, query: Query, database: Path, mode: str, table: str
+    server: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, mode: str, table: str
 ) -> None:
     server.registry().fill(100)
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_BEFORE_DLT_NOTES_IT, table, "run", "--mode", mode],
-        env=environment(server, database),
+        env=environment(server, warehouse),
         timeout=60,
     )
     assert killed.returncode == -signal.SIGKILL
@@ -194,11 +202,12 @@ def test_what_was_committed_when_a_run_was_killed_is_not_loaded_twice(
     assert query("SELECT count(*), count(DISTINCT (run_id, table_name)) FROM extraction_scopes") == [(4, 4)]
 
 
+@ON_EACH
 def test_what_an_earlier_run_extracted_is_loaded_before_the_registry_is_read_anew(
-    server: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+    server: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     server.registry().put("old")
-    earlier = make_pipeline(tmp_path / "dlt/pipelines", database)
+    earlier = make_pipeline(tmp_path / "dlt/pipelines", warehouse)
     earlier.extract(ecr_source(regions=["eu-west-1"], endpoint_url=server.url))
     del server.registry().repositories["old"]
     server.registry().put("new")
