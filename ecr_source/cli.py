@@ -126,6 +126,10 @@ def run_command(
     registry_id: RegistryId = None,
     mode: Annotated[str | None, typer.Option(help="snapshot, incremental or history.", show_default="snapshot")] = None,
     destination: Destination = None,
+    table_format: Annotated[
+        str | None,
+        typer.Option(help="Of --destination filesystem: delta or iceberg.", show_default="plain Parquet files"),
+    ] = None,
     database: Database = None,
     dataset: Dataset = None,
     table: TableOption = None,
@@ -191,6 +195,7 @@ def run_command(
         registry_id=registry_id,
         mode=mode,
         destination=destination,
+        table_format=table_format,
         database=str(database) if database else None,
         dataset=dataset,
         tables=table,

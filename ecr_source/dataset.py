@@ -8,6 +8,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ecr_source import catalog
 from ecr_source.errors import ConfigurationError
+from ecr_source.lake import open_tables
 from ecr_source.pseudonyms import Pseudonyms
 
 _NOBODY = "000000000000"
@@ -54,7 +55,7 @@ def _mask_of_the_last_run(pipeline: dlt.Pipeline, mask: str) -> str:
 def _of_the_last_run(pipeline: dlt.Pipeline, column: str) -> str | None:
     """What the dataset's own ledger says: dlt's state knows only the pipelines of this name."""
     try:
-        with pipeline.sql_client() as client:
+        with open_tables(pipeline) as client:
             ledger = client.make_qualified_table_name(catalog.EXTRACTION_SCOPES.name)
             sql = f"SELECT {column} FROM {ledger} ORDER BY started_at DESC LIMIT 1"  # noqa: S608 (names of ours)
             rows = client.execute_sql(sql)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -11,15 +11,15 @@ from typing import cast
 import dlt
 import duckdb
 from dlt.common.destination import AnyDestination, Destination
-from dlt.common.destination.capabilities import MergeStrategySelector
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
-from dlt.common.schema.typing import TLoaderMergeStrategy, TTableFormat
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from ecr_source.errors import DestinationUnusable
+from ecr_source.lake import FILESYSTEM, check_merge
 from ecr_source.modes import Mode
 from ecr_source.postgres_destination import is_postgres, postgres
+from ecr_source.s3 import provide_s3
 
 DUCKDB = "duckdb"
 _POSTGRES = "postgres"
@@ -39,6 +39,8 @@ def make_destination(name: str, database: Path) -> AnyDestination:
         return cast("AnyDestination", dlt.destinations.duckdb(credentials))
     if name == _POSTGRES:
         return cast("AnyDestination", postgres())
+    if name == FILESYSTEM:
+        provide_s3()
     try:
         return cast("AnyDestination", Destination.from_reference(name))
     except UnknownDestinationModule as error:
@@ -63,7 +65,7 @@ def loading_alone(pipeline: dlt.Pipeline) -> Iterator[None]:
         yield
 
 
-def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode) -> None:
+def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode, table_format: str | None) -> None:
     """Opens the destination of `pipeline`, so that what is wrong with it is said before anything is read.
 
     A destination that lacks the mode's way of merging is refused: dlt would append instead.
@@ -71,9 +73,9 @@ def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode) -> Non
     Raises:
         DestinationUnusable: with what is wrong, and what to do.
     """
+    check_merge(pipeline.destination, mode, table_format)
     if pipeline.destination.destination_name == DUCKDB:
         return _check_duckdb(database, pipeline.dataset_name)
-    _check_strategy(pipeline.destination, mode)
     try:
         with pipeline.destination_client() as client:
             client.is_storage_initialized()
@@ -87,29 +89,6 @@ def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode) -> Non
             f"cannot open the destination {pipeline.destination.destination_name}: {_first_line(error)};"
             " check that it runs and what .dlt/secrets.toml or the environment say of it"
         ) from error
-
-
-def _check_strategy(destination: AnyDestination, mode: Mode) -> None:
-    if not isinstance(mode.write_disposition, dict):
-        return
-    strategy = mode.write_disposition.get("strategy")
-    if strategy not in _strategies(destination):
-        raise DestinationUnusable(
-            f"the destination {destination.destination_name} cannot replace rows ({strategy}), which {mode.name} mode"
-            " needs: use --mode incremental, or another destination"
-        )
-
-
-def _strategies(destination: AnyDestination) -> Collection[str]:
-    """The ways of merging into tables of the format that the destination makes, as it is configured."""
-    capabilities = destination.capabilities()
-    strategies = cast("Sequence[TLoaderMergeStrategy] | None", capabilities.supported_merge_strategies)
-    selector = cast("MergeStrategySelector | None", capabilities.merge_strategies_selector)
-    if selector is None or strategies is None:
-        return strategies or ()
-    # Athena merges into Iceberg tables only.
-    table_format = cast("TTableFormat | None", capabilities.preferred_table_format)
-    return selector(strategies, table_schema={"table_format": table_format or "native"})
 
 
 def _check_duckdb(database: Path, dataset: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import dlt
 from boto3 import Session
-from dlt.common.schema.typing import TWriteDispositionConfig
+from dlt.common.schema.typing import TTableFormat, TWriteDispositionConfig
 from dlt.extract import DltResource
 
 from ecr_source import catalog
@@ -68,14 +68,16 @@ def write_ledger(
         reads = [pseudonyms.read(read) for read in reads]
     outcome = Outcome.of_all([*outcomes, Outcome.of(reads)])
     pipeline.sync_destination()
-    pipeline.extract(_ledger(pipeline, run_id, settings.mode, outcome))
+    pipeline.extract(_ledger(pipeline, run_id, settings.mode, outcome, settings.table_format))
     pipeline.normalize()
     load_alone(pipeline)
     return outcome
 
 
 @dlt.source(name="ecr_ledger", section="ecr")
-def _ledger(pipeline: dlt.Pipeline, run_id: str, mode: str, outcome: Outcome) -> Iterator[DltResource]:
+def _ledger(
+    pipeline: dlt.Pipeline, run_id: str, mode: str, outcome: Outcome, table_format: str | None
+) -> Iterator[DltResource]:
     for table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         resource = dlt.resource(
             [rows(run_id, mode, outcome)],
@@ -83,6 +85,7 @@ def _ledger(pipeline: dlt.Pipeline, run_id: str, mode: str, outcome: Outcome) ->
             columns=dlt_columns(table),
             merge_key=("run_id",),
             write_disposition=_disposition(pipeline),
+            table_format=cast("TTableFormat", table_format),
         )
         yield load_exactly(resource, pipeline)
 

@@ -19,6 +19,7 @@ from ecr_source.catalog import EXTRACTION_SCOPES
 from ecr_source.catalog.run import READ
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
+from ecr_source.lake import open_tables
 from ecr_source.modes import History, IncrementalAppend, Mode
 from ecr_source.postgres_destination import is_postgres
 from ecr_source.scopes import Scope
@@ -86,7 +87,7 @@ class Loaded:
         columns = "table_name, registry_id, region, started_at, resumes_at"
         newest = "row_number() OVER (PARTITION BY table_name, registry_id, region ORDER BY started_at DESC)"
         try:
-            with self._lock, self._pipeline.sql_client() as client:
+            with self._lock, open_tables(self._pipeline) as client:
                 ledger = client.make_qualified_table_name(EXTRACTION_SCOPES.name)
                 reads = f"SELECT {columns}, {newest} AS position FROM {ledger} WHERE status IN ({statuses})"  # noqa: S608 (names of ours)
                 rows = client.execute_sql(f"SELECT {columns} FROM ({reads}) AS reads WHERE position = 1") or ()  # noqa: S608
@@ -104,7 +105,7 @@ class Loaded:
 
     def _read(self, table: Table, scope: Scope, condition: str) -> pa.Table:
         schema = arrow_schema(table)
-        with self._lock, self._pipeline.sql_client() as client:
+        with self._lock, open_tables(self._pipeline) as client:
             names = ", ".join(client.escape_column_name(name) for name in schema.names)
             source = client.make_qualified_table_name(table.name)
             sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608 (names of ours)

@@ -18,6 +18,7 @@ from ecr_source.catalog.table import Operation, Table
 from ecr_source.dataset import keep_mask, keep_mode
 from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError
+from ecr_source.lake import check_merge
 from ecr_source.ledger import Outcome, group_of_name
 from ecr_source.modes import Mode
 from ecr_source.postgres_destination import check_memory, is_postgres
@@ -52,6 +53,7 @@ class LoadWalk:
     max_seconds: float | None
     masked_with: bytes | None
     spool_folder: str | None
+    table_format: str | None = None
     scopes: tuple[ScopeSetting, ...] = ()
     _load_id: str | None = None
     _reads: list[ScopeRead] = field(default_factory=list)
@@ -79,6 +81,7 @@ class LoadWalk:
         return [file for table_read in read if table_read.table is table for file in table_read.files]
 
     def _walk(self) -> list[ScopeRead]:
+        check_merge(dlt.current.pipeline().destination, self.mode, self.table_format)
         keep_mode(self.mode.name)
         keep_mask(self.masked_with)
         check_memory(dlt.current.pipeline(), self.mode)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import dlt
 import orjson
@@ -38,18 +38,23 @@ Items: TypeAlias = Iterator[Any]
 class Snapshot:
     """Afterwards the table equals the registry: every scope that was read to its end is replaced whole."""
 
+    strategy: Literal["delete-insert", "cdc"] = "delete-insert"
+
     name: ClassVar = "snapshot"
     unique_key: ClassVar = True
-    # The spool has de-duplicated, and dlt's window function takes 600 MB at 1,000,000 rows.
-    write_disposition: ClassVar[TWriteDispositionConfig] = {
-        "disposition": "merge",
-        "strategy": "delete-insert",
-        "deduplicated": True,
-    }
+
+    @property
+    def write_disposition(self) -> TWriteDispositionConfig:
+        """A merge whose rows are taken as they are."""
+        # The spool has de-duplicated, and dlt's window function takes 600 MB at 1,000,000 rows.
+        merge: Any = {"disposition": "merge", "strategy": self.strategy, "deduplicated": True}
+        return cast("TWriteDispositionConfig", merge)
 
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The files as they are."""
-        yield from _replace(files, arrow_schema(table), [file.path for file in files])
+        # Delta's merge joins the rows of the table with the new ones, which have the same columns.
+        of = "{table}." if self.strategy == "cdc" else ""
+        yield from _replace(files, arrow_schema(table), [file.path for file in files], of)
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class IncrementalAppend:
     def _replacing(self, table: Table) -> TResourceHints:
         # With the cursor in the key a repository that was deleted and created again stays two rows.
         return dlt.mark.make_hints(
-            primary_key=(*table.key, str(table.cursor)), write_disposition=Snapshot.write_disposition
+            primary_key=(*table.key, str(table.cursor)), write_disposition=Snapshot().write_disposition
         )
 
     def _new_rows(self, table: Table, file: TableFile) -> Items:
@@ -127,7 +132,12 @@ Mode: TypeAlias = Snapshot | History | IncrementalAppend
 MODE_NAMES = (Snapshot.name, IncrementalAppend.name, History.name)
 
 
-def parse_mode(name: str, initial_value: str | datetime | None, end_value: str | datetime | None) -> Mode:
+def parse_mode(
+    name: str,
+    initial_value: str | datetime | None,
+    end_value: str | datetime | None,
+    table_format: str | None = None,
+) -> Mode:
     """The load mode of this name; the values are `created_at` timestamps in ISO 8601 and belong to incremental mode.
 
     Raises:
@@ -139,7 +149,10 @@ def parse_mode(name: str, initial_value: str | datetime | None, end_value: str |
         return _parse_incremental(initial_value, end_value)
     if initial_value is not None or end_value is not None:
         raise ConfigurationError(f"an initial or end value belongs to incremental mode, not to {name}")
-    return Snapshot() if name == Snapshot.name else History()
+    if name == History.name:
+        return History()
+    # The one strategy that replaces a scope of a Delta table.
+    return Snapshot("cdc" if table_format == "delta" else "delete-insert")
 
 
 def _parse_incremental(initial_value: str | datetime | None, end_value: str | datetime | None) -> IncrementalAppend:
@@ -163,14 +176,14 @@ def _parse_timestamp(value: str | datetime | None) -> datetime | None:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path]) -> Items:
+def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path], of: str = "") -> Items:
     """The files, and before them the condition that says which rows they may delete or retire."""
     if not files:
         return
     # In one pair of parentheses, because dlt joins it with AND.
     destination = dlt.current.pipeline().destination
     dialect = destination.capabilities().sqlglot_dialect if destination else None
-    condition = "(" + " OR ".join(_rows_of(file, dialect) for file in files) + ")"
+    condition = "(" + " OR ".join(_rows_of(file, dialect, of) for file in files) + ")"
     hints = dlt.mark.make_hints(additional_table_hints={"x-merge-destination-scope": condition})
     empty = schema.empty_table()
     yield dlt.mark.with_hints(empty, hints)
@@ -179,13 +192,14 @@ def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path
         path.unlink()  # dlt has linked or copied it
 
 
-def _rows_of(file: TableFile, dialect: str | None) -> str:
+def _rows_of(file: TableFile, dialect: str | None, of: str) -> str:
     equal = {"registry_id": file.scope.registry_id, "region": file.scope.region, **file.constants}
-    conditions = [f"{name} = {literal(value, dialect)}" for name, value in equal.items() if name in file.table.columns]
+    columns = [name for name in equal if name in file.table.columns]
+    conditions = [f"{of}{name} = {literal(equal[name], dialect)}" for name in columns]
     for names, wanted in ((file.named, "IN"), (file.excepted or None, "NOT IN")):
         if names is not None:
             listed = ", ".join(literal(name, dialect) for name in names)
-            conditions.append(f"{file.repository_column} {wanted} ({listed})")
+            conditions.append(f"{of}{file.repository_column} {wanted} ({listed})")
     return f"({' AND '.join(conditions)})"
 
 

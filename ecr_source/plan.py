@@ -21,6 +21,7 @@ from ecr_source.catalog.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.errors import CallFailed
+from ecr_source.lake import open_tables
 from ecr_source.pseudonyms import Pseudonyms
 from ecr_source.scopes import Found, Unreachable, find_scopes
 
@@ -68,7 +69,7 @@ class Known:
     def _rows(self, table: str, what: str, condition: str, scope: str) -> Sequence[Sequence[Any]]:
         loaded_as = self._pseudonyms.text(scope) if self._pseudonyms else scope
         try:
-            with self._pipeline.sql_client() as client:
+            with open_tables(self._pipeline) as client:
                 name = client.make_qualified_table_name(table)
                 sql = f"SELECT {what} FROM {name} WHERE {condition}"  # noqa: S608 (names of ours)
                 return client.execute_sql(sql, loaded_as) or ()

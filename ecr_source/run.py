@@ -125,7 +125,8 @@ def open_pipeline(settings: RunSettings, progress: Collector, folder: WorkingFol
         dataset_name=settings.dataset,
         progress=progress,
     )
-    check_destination(pipeline, database, parse_mode(settings.mode, settings.initial_value, settings.end_value))
+    mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
+    check_destination(pipeline, database, mode, settings.table_format)
     before = _local_value(pipeline)
     if before != folder.place and pipeline.has_data:
         # dlt keeps cursors and mode in the working folder; those of another database are wrong here, and this one's

@@ -50,6 +50,7 @@ class RunSettings(BaseConfiguration):
     spool_folder: str | None = None
     destination: str = "duckdb"
     database: str = "ecr.duckdb"
+    table_format: str | None = None
     dataset: str = "aws_ecr"  # DuckDB cannot tell a schema "ecr" from the database that ecr.duckdb is
 
 

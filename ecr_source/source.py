@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import dlt
 import pyarrow as pa
 from boto3 import Session
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.runtime.anon_tracker import disable_anon_tracker
-from dlt.common.schema.typing import TTableSchemaColumns
+from dlt.common.schema.typing import TTableFormat, TTableSchemaColumns
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
@@ -71,6 +71,7 @@ def ecr_source(
     max_seconds: float | None = None,
     spool_folder: str | None = None,
     scopes: Sequence[ScopeSetting] | None = None,
+    table_format: str | None = None,
 ) -> Iterator[DltResource]:
     """Amazon ECR as dlt resources: one per table of the catalog, and two that tell how the run went.
 
@@ -119,6 +120,7 @@ def ecr_source(
         max_seconds: start no call later than so many seconds after reading began; the same holds.
         spool_folder: where rows wait until their listing is complete; the pipeline's working folder, if none is given.
         scopes: read exactly these, of those that `find_scopes` told for the same accounts, regions and tables.
+        table_format: `delta` or `iceberg`, for the destination filesystem; plain Parquet files, if none is given.
 
     Raises:
         ConfigurationError: an argument is wrong, there is no key to mask accounts with, or the dataset was loaded in
@@ -129,7 +131,7 @@ def ecr_source(
     A scope (account and region) that cannot be read raises nothing: its rows stay as they are, and the table
     `extraction_scopes` and `read_outcome` tell.
     """
-    load_mode = parse_mode(mode, initial_value, end_value)
+    load_mode = parse_mode(mode, initial_value, end_value, table_format)
     if repositories and isinstance(load_mode, IncrementalAppend):
         raise ConfigurationError(
             "single repositories cannot be read in incremental mode, whose cursor would pass over the others:"
@@ -165,6 +167,7 @@ def ecr_source(
         masked_with=mask_key() if mask_accounts else None,
         spool_folder=spool_folder,
         scopes=tuple(scopes or ()),
+        table_format=table_format,
     )
     yield from _resources(walk, catalog.select_tables(tables or ()))
 
@@ -200,6 +203,7 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
             columns=dlt_columns(table),
             primary_key=table.key if walk.mode.unique_key else (),
             write_disposition=walk.mode.write_disposition,
+            table_format=cast("TTableFormat", walk.table_format),
         )(walk, table)
         resource.selected = table in selected
         yield resource
@@ -210,6 +214,7 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
             columns=dlt_columns(run_table),
             primary_key=run_table.key,
             write_disposition="append",
+            table_format=cast("TTableFormat", walk.table_format),
         )(walk, run_table, rows)
 
 

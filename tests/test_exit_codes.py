@@ -145,9 +145,7 @@ def test_a_destination_that_is_not_there_is_refused_before_anything_is_read(ecr:
 def test_a_destination_that_cannot_merge_is_refused(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
     bucket = {"DESTINATION__FILESYSTEM__BUCKET_URL": str(tmp_path / "lake")}
     done = ecr("run", "--destination", "filesystem", env=bucket)
-    assert_refused(
-        done, UNUSABLE, "the destination filesystem cannot replace rows (delete-insert), which snapshot mode"
-    )
+    assert_refused(done, UNUSABLE, "plain Parquet files cannot replace rows (delete-insert), which snapshot mode needs")
     assert_nothing_was_read(server)
 
 

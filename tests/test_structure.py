@@ -54,6 +54,8 @@ ORDER = [
     "modes",
     "postgres_destination",
     "postgres_client",
+    "s3",
+    "lake",
     "earlier",
     "dataset",
     "load_walk",

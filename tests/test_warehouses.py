@@ -17,8 +17,8 @@ from dlt.common.destination import AnyDestination
 from sqlglot import exp
 
 from ecr_source import catalog
-from ecr_source.destination import _check_strategy
 from ecr_source.errors import DestinationUnusable
+from ecr_source.lake import check_merge
 from ecr_source.modes import MODE_NAMES, parse_mode
 from tests.destinations_page import MATRIX, PAGE, page
 from tests.ecr_server import DENIED, EcrServer
@@ -145,7 +145,7 @@ def test_what_a_load_sends_is_sql_of_the_warehouse(
     warehouse: Warehouse, warehouse_pipeline: dlt.Pipeline, hostile: EcrServer, mode: str
 ) -> None:
     assert warehouse_pipeline.destination is not None
-    _check_strategy(warehouse_pipeline.destination, parse_mode(mode, None, None))
+    check_merge(warehouse_pipeline.destination, parse_mode(mode, None, None), None)
     extract(warehouse_pipeline, regions=["eu-west-1"], endpoint_url=hostile.url, tables=["images"], mode=mode)
     sent = load_statements(unopened_client(warehouse_pipeline), "images")
     parsed = [sqlglot.parse_one(sql, warehouse.dialect) for sql in sent]
@@ -163,9 +163,9 @@ def test_athena_refuses_to_merge_into_tables_that_are_not_iceberg(tmp_path: Path
     with project(tmp_path / "project", athena):
         plain = cast("AnyDestination", dlt.destinations.athena(force_iceberg=False))
         for mode in MERGING:
-            with pytest.raises(DestinationUnusable, match="cannot replace rows"):
-                _check_strategy(plain, parse_mode(mode, None, None))
-        _check_strategy(plain, parse_mode("incremental", None, None))
+            with pytest.raises(DestinationUnusable, match=r"cannot (replace rows|keep versions)"):
+                check_merge(plain, parse_mode(mode, None, None), None)
+        check_merge(plain, parse_mode("incremental", None, None), None)
 
 
 @pytest.mark.parametrize("mode", MERGING)

@@ -1,0 +1,64 @@
+"""S3 for dlt's destination filesystem, by Arrow, where s3fs is not installed."""
+
+from __future__ import annotations
+
+import datetime
+from importlib.util import find_spec
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import fsspec
+from botocore.session import Session
+from fsspec.implementations.arrow import ArrowFSWrapper
+from pyarrow.fs import FileInfo, S3FileSystem
+
+
+class ArrowS3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
+    """Arrow's S3 file system, made from the arguments that dlt has for the one of s3fs."""
+
+    cachable: ClassVar = False
+    """The credentials are those of the moment; an old instance may hold expired ones."""
+
+    def __init__(
+        self,
+        key: str | None = None,
+        secret: str | None = None,
+        token: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        client_kwargs: dict[str, Any] | None = None,
+        **_of_s3fs: Any,
+    ) -> None:
+        session = Session(profile=profile)
+        if not key and (credentials := session.get_credentials()):
+            # boto3's chain and not Arrow's own: what reads the registry writes the lake.
+            frozen = credentials.get_frozen_credentials()
+            key, secret, token = frozen.access_key, frozen.secret_key, frozen.token
+        endpoint = urlsplit(endpoint_url or "")
+        settings = {
+            "access_key": key,
+            "secret_key": secret,
+            "session_token": token,
+            "region": (client_kwargs or {}).get("region_name") or session.get_config_variable("region"),
+            "scheme": endpoint.scheme,
+            "endpoint_override": endpoint.netloc,
+        }
+        super().__init__(S3FileSystem(**{name: value for name, value in settings.items() if value}))
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Does nothing: S3 has no folders, and Arrow would make empty objects, and the bucket."""
+
+    def _make_entry(self, info: FileInfo) -> dict[str, Any]:
+        entry: dict[str, Any] = super()._make_entry(info)
+        # The name that s3fs has for it. A prefix has no time.
+        return entry | {"LastModified": entry["mtime"] or datetime.datetime.fromtimestamp(0, datetime.UTC)}
+
+
+def provide_s3() -> None:
+    """Makes `s3://` known to fsspec, unless s3fs does.
+
+    s3fs comes with aiobotocore, which asks for a botocore that is older than the one whose service model the catalog
+    needs: they cannot be installed together.
+    """
+    if find_spec("s3fs") is None:
+        fsspec.register_implementation("s3", ArrowS3, clobber=True)
