@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -15,25 +18,125 @@ from urllib.request import urlopen
 import boto3
 import dlt
 import duckdb
+import polars
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
+from typer.testing import CliRunner
 
 from ecr_source import catalog, ecr_source
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
+from ecr_source.cli import app
 from ecr_source.destination import make_destination
 from ecr_source.lake import open_tables
-from tests.conftest import make_pipeline
-from tests.ecr_server import ACCESS_KEY, DENIED, EcrServer
-from tests.scope_contents import columns_of, in_order
+from tests.conftest import ECR_SOURCE, make_pipeline
+from tests.conftest import environment as command_environment
+from tests.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
+from tests.scope_contents import Rows, columns_of, environment, in_order
 
-pytest.importorskip("deltalake")
-pytest.importorskip("pyiceberg")
+PART = Path(__file__).parent.parent / "docs" / "destinations-lake-part.md"
 
-BOTH = ["eu-west-1", "us-east-1"]
-NAMES = "SELECT region, repository_name FROM repositories ORDER BY ALL"
+FORMATS = [(None, "incremental"), ("delta", "snapshot"), ("iceberg", "incremental")]
+EVERYTHING: dict[str, Any] = {"tables": ["all", "manifests"], "moves_last_recorded_pull_time": True}
+EMPTY = ["image_manifest_annotations"]
+"""Tables that the maximal registry leaves empty."""
+PUSHED_LATER = 1_800_000_000.0
 
-Ecr = Callable[..., subprocess.CompletedProcess[str]]
+KEYS: dict[str, Any] = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a lake is: as dlt's configuration says it, and as other engines are told it."""
+
+    url: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class Lake:
+    """A dataset in a lake; `load(mode=…)` is one run, in a working folder that is new each time."""
+
+    def __init__(self, server: EcrServer, place: Place, folder: Path, **arguments: Any) -> None:
+        self._place = place
+        self._folder = folder
+        self._arguments = {"regions": ["eu-west-1"], "endpoint_url": server.url} | arguments
+        self._runs = 0
+
+    def load(self, **arguments: Any) -> None:
+        self._runs += 1
+        self._pipeline().run(ecr_source(**(self._arguments | arguments)))
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """What DuckDB answers, as later runs ask it."""
+        with open_tables(self._pipeline()) as client:
+            return [tuple(row) for row in client.execute_sql(sql) or ()]
+
+    def by_duckdb(self, tables: list[Table]) -> dict[str, Rows]:
+        """All rows of the tables that are there, by DuckDB."""
+        found = {}
+        with open_tables(self._pipeline()) as client:
+            for table in tables:
+                with client.execute_query(f"SELECT * FROM {table.name}") as cursor:
+                    rows: Any = cursor.arrow()
+                found[table.name] = rows_of(table, rows if isinstance(rows, pa.Table) else rows.read_all())
+        return found
+
+    def by_another_engine(self, tables: list[Table]) -> dict[str, Rows]:
+        """The same, by delta-rs, pyiceberg or Polars."""
+        read = {"delta": self._by_delta_rs, "iceberg": self._by_pyiceberg, None: self._by_polars}
+        with self._pipeline().destination_client() as client:
+            return {table.name: rows_of(table, read[self._format](table, client)) for table in tables}
+
+    @property
+    def _format(self) -> str | None:
+        table_format: str | None = self._arguments.get("table_format")
+        return table_format
+
+    def _by_delta_rs(self, table: Table, _: Any) -> pa.Table:
+        place = f"{self._place.url}/aws_ecr/{table.name}"
+        return pa.table(DeltaTable(place, storage_options=self._place.options).to_pyarrow_table())
+
+    def _by_polars(self, table: Table, _: Any) -> pa.Table:
+        files = f"{self._place.url}/aws_ecr/{table.name}/*.parquet"
+        return polars.read_parquet(files, storage_options=self._place.options or None).to_arrow()
+
+    def _by_pyiceberg(self, table: Table, client: Any) -> pa.Table:
+        return client.load_open_table("iceberg", table.name).scan().to_arrow()
+
+    def _pipeline(self) -> dlt.Pipeline:
+        return dlt.pipeline(
+            "ecr",
+            pipelines_dir=str(self._folder / f"pipelines-{self._runs}"),
+            destination=make_destination("filesystem", self._folder),
+            dataset_name="aws_ecr",
+        )
+
+
+def rows_of(table: Table, rows: pa.Table) -> Rows:
+    schema = arrow_schema(table)
+    return in_order(rows.select(schema.names).cast(schema).select(columns_of(table)).to_pylist())
+
+
+@dataclass(frozen=True)
+class InDuckDB:
+    """The same dataset in DuckDB, which the lake is to agree with."""
+
+    server: EcrServer
+    folder: Path
+    arguments: dict[str, Any]
+
+    def load(self) -> None:
+        pipeline = make_pipeline(self.folder / "pipelines", self.folder / "ecr.duckdb")
+        pipeline.run(ecr_source(regions=["eu-west-1"], endpoint_url=self.server.url, **self.arguments))
+
+    def rows(self, tables: list[Table]) -> dict[str, Rows]:
+        with duckdb.connect(self.folder / "ecr.duckdb", read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return {
+                table.name: rows_of(table, connection.execute(f"FROM aws_ecr.{table.name}").arrow().read_all())
+                for table in tables
+            }
 
 
 @pytest.fixture(scope="module")
@@ -63,178 +166,200 @@ def _answers(url: str) -> bool:
     return True
 
 
-@pytest.fixture(params=["folder", "s3"])
-def lake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Where the lake is, as dlt's configuration says it, and as delta-rs and Polars are told it."""
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """An empty lake, and dlt's configuration for it."""
     if request.param == "folder":
         monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "lake"))
-        return {}
-    url = request.getfixturevalue("s3")
+        return Place(str(tmp_path / "lake"))
+    endpoint = request.getfixturevalue("s3")
     bucket = tmp_path.name.replace("_", "-").lower()
-    keys: dict[str, Any] = {
-        "aws_access_key_id": ACCESS_KEY,
-        "aws_secret_access_key": "secret",
-        "region_name": "us-east-1",
-    }
-    boto3.client("s3", endpoint_url=url, **keys).create_bucket(Bucket=bucket)
+    boto3.client("s3", endpoint_url=endpoint, **KEYS).create_bucket(Bucket=bucket)
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", f"s3://{bucket}")
-    for name, value in ({"endpoint_url": url} | keys).items():
+    for name, value in {"endpoint_url": endpoint, **KEYS}.items():
         monkeypatch.setenv(f"DESTINATION__FILESYSTEM__CREDENTIALS__{name.upper()}", value)
-    return {"endpoint_url": url, "aws_allow_http": "true"} | keys
+    options = {"aws_endpoint_url": endpoint, "aws_allow_http": "true", "aws_region": "us-east-1"}
+    return Place(f"s3://{bucket}", options | {name: KEYS[name] for name in KEYS if name.startswith("aws_")})
 
 
-class Lake:
-    """A dataset in the lake; `load(mode=…)` is one run, in a working folder that is new each time."""
-
-    def __init__(self, server: EcrServer, folder: Path, **arguments: Any) -> None:
-        self._folder = folder
-        self._arguments = {"regions": ["eu-west-1"], "endpoint_url": server.url} | arguments
-        self._runs = 0
-
-    def load(self, **arguments: Any) -> None:
-        self._runs += 1
-        self._pipeline().run(ecr_source(**(self._arguments | arguments)))
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """What DuckDB answers, as later runs ask it."""
-        with open_tables(self._pipeline()) as client:
-            return [tuple(row) for row in client.execute_sql(sql) or ()]
-
-    def arrow(self, table: Table) -> pa.Table:
-        """All rows of a table, by DuckDB."""
-        with open_tables(self._pipeline()) as client, client.execute_query(f"SELECT * FROM {table.name}") as cursor:
-            rows: Any = cursor.arrow()
-            return rows if isinstance(rows, pa.Table) else rows.read_all()
-
-    def by_another_engine(self, table: Table, table_format: str | None) -> pa.Table:
-        """All rows of a table, by delta-rs, pyiceberg or Polars."""
-        import polars
-
-        with self._pipeline().destination_client() as client:
-            files: Any = client
-            if table_format is not None:
-                opened = files.load_open_table(table_format, table.name)
-                return opened.to_pyarrow_table() if table_format == "delta" else opened.scan().to_arrow()
-            paths = files.list_table_files(table.name)
-            frames = [polars.read_parquet(files.fs_client.cat_file(path)) for path in paths]
-            return polars.concat(frames).to_arrow()
-
-    def _pipeline(self) -> dlt.Pipeline:
-        return dlt.pipeline(
-            "ecr",
-            pipelines_dir=str(self._folder / f"pipelines-{self._runs}"),
-            destination=make_destination("filesystem", self._folder),
-            dataset_name="aws_ecr",
-        )
+in_a_folder = pytest.mark.parametrize("place", ["folder"], indirect=True)
+on_s3 = pytest.mark.parametrize("place", ["s3"], indirect=True)
+every_format = pytest.mark.parametrize(("table_format", "mode"), FORMATS)
 
 
-EMPTY = ["image_manifest_annotations"]
-"""Tables that the maximal registry leaves empty."""
+@pytest.fixture(scope="module")
+def maximal() -> Iterator[EcrServer]:
+    """A registry that fills every column."""
+    with serving() as running:
+        running.registry().maximal()
+        yield running
 
-FORMATS = [(None, "incremental"), ("delta", "snapshot"), ("delta", "incremental"), ("iceberg", "incremental")]
+
+@pytest.fixture(scope="module")
+def expected(maximal: EcrServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
+    """Its rows as DuckDB has them."""
+    folder = tmp_path_factory.mktemp("reference")
+    reference = InDuckDB(maximal, folder, EVERYTHING)
+    with environment(folder):
+        reference.load()
+        return reference.rows(list(catalog.TABLES))
 
 
-@pytest.mark.parametrize("lake", ["folder"], indirect=True)
-@pytest.mark.parametrize(("table_format", "mode"), FORMATS)
+@in_a_folder
+@every_format
 def test_two_engines_read_the_rows_that_duckdb_has(
-    server: EcrServer, lake: dict[str, str], tmp_path: Path, table_format: str | None, mode: str
+    maximal: EcrServer, expected: dict[str, Rows], place: Place, tmp_path: Path, table_format: str | None, mode: str
 ) -> None:
-    server.registry().maximal()
-    # A commit of Iceberg takes long: of its tables not all are loaded.
-    names = ["images"] if table_format == "iceberg" else ["all", "manifests"]
-    everything: dict[str, Any] = {"tables": names, "moves_last_recorded_pull_time": True, "mode": mode}
-    loaded = Lake(server, tmp_path, table_format=table_format, **everything)
-    loaded.load()
-    database = tmp_path / "ecr.duckdb"
-    make_pipeline(tmp_path / "duckdb", database).run(
-        ecr_source(regions=["eu-west-1"], endpoint_url=server.url, **everything)
-    )
-    empty: list[str] = []
-    with duckdb.connect(database, read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for table in catalog.select_tables(names):
-            expected = rows_of(table, connection.execute(f"FROM aws_ecr.{table.name}").arrow().read_all())
-            if not expected:
-                empty.append(table.name)
-                continue
-            assert rows_of(table, loaded.arrow(table)) == expected
-            assert rows_of(table, loaded.by_another_engine(table, table_format)) == expected
-    assert empty == (EMPTY if "all" in names else [])
+    lake = Lake(maximal, place, tmp_path, table_format=table_format, mode=mode, **EVERYTHING)
+    lake.load()
+    assert [name for name, rows in expected.items() if not rows] == EMPTY
+    tables = [table for table in catalog.TABLES if table.name not in EMPTY]
+    by_duckdb, by_another_engine = lake.by_duckdb(tables), lake.by_another_engine(tables)
+    for table in tables:
+        assert by_duckdb[table.name] == expected[table.name]
+        assert by_another_engine[table.name] == expected[table.name]
 
 
-def rows_of(table: Table, rows: pa.Table) -> list[dict[str, Any]]:
-    return in_order(
-        rows.select(arrow_schema(table).names).cast(arrow_schema(table)).select(columns_of(table)).to_pylist()
-    )
+NAMES = "SELECT region, repository_name FROM repositories ORDER BY ALL"
 
 
+@on_s3
 def test_a_snapshot_in_delta_replaces_exactly_the_scopes_that_were_read(
-    server: EcrServer, lake: dict[str, str], tmp_path: Path
+    server: EcrServer, place: Place, tmp_path: Path
 ) -> None:
     for name in ("api", "it's;{a}"):
         server.registry().put(name)
     server.registry("us-east-1").put("web")
-    dataset = Lake(server, tmp_path, table_format="delta", tables=["repositories"], regions=BOTH)
-    dataset.load()
-    before = dataset.query(NAMES)
-    assert len(before) == 3
+    both = ["eu-west-1", "us-east-1"]
+    lake = Lake(server, place, tmp_path, table_format="delta", tables=["repositories.repositories"], regions=both)
+    lake.load()
+    european = [("eu-west-1", "api"), ("eu-west-1", "it's;{a}")]
+    assert lake.query(NAMES) == [*european, ("us-east-1", "web")]
+    # The one scope cannot be read, the other has become empty.
     server.registry().put("new")
     server.registry("us-east-1").repositories.clear()
     server.fail(DENIED, region="eu-west-1")
-    dataset.load()
-    assert dataset.query(NAMES) == before[:2]
+    lake.load()
+    assert lake.query(NAMES) == european
+    # The one scope is not asked for.
     server.recover()
+    server.registry("us-east-1").put("web")
+    lake.load(regions=["us-east-1"])
+    assert lake.query(NAMES) == [*european, ("us-east-1", "web")]
     del server.registry().repositories["api"]
-    dataset.load(regions=["eu-west-1"])
-    assert dataset.query(NAMES) == [("eu-west-1", "it's;{a}"), ("eu-west-1", "new")]
+    lake.load(regions=["eu-west-1"])
+    assert lake.query(NAMES) == [("eu-west-1", "it's;{a}"), ("eu-west-1", "new"), ("us-east-1", "web")]
+    (rows,) = lake.by_another_engine([catalog.TABLES[0]]).values()
+    assert sorted((row["region"], row["repository_name"]) for row in rows) == lake.query(NAMES)
 
 
-@pytest.mark.parametrize("lake", ["folder"], indirect=True)
-def test_a_denied_repository_keeps_its_images_in_delta(server: EcrServer, lake: dict[str, str], tmp_path: Path) -> None:
+@in_a_folder
+def test_a_denied_repository_keeps_its_images_in_delta(server: EcrServer, place: Place, tmp_path: Path) -> None:
     registry = server.registry()
-    registry.maximal()
-    dataset = Lake(server, tmp_path, table_format="delta", tables=["images"])
-    dataset.load()
-    counts = "SELECT repository_name, count(*) FROM images GROUP BY ALL ORDER BY ALL"
-    before = dataset.query(counts)
-    kept = before[0][0]
+    for name in ("it's;{a}", "web"):
+        registry.put(name)
+        registry.put_image(name)
+    lake = Lake(server, place, tmp_path, table_format="delta", tables=["images.images"])
+    lake.load()
     for images in registry.images.values():
         images.clear()
-    server.fail(DENIED, operation="DescribeImages", repository=kept)
-    dataset.load()
-    assert dataset.query(counts) == [row for row in before if row[0] == kept] != []
+    server.fail(DENIED, operation="DescribeImages", repository="it's;{a}")
+    lake.load()
+    assert lake.query("SELECT repository_name FROM images") == [("it's;{a}",)]
 
 
-@pytest.mark.parametrize("lake", ["folder"], indirect=True)
-@pytest.mark.parametrize(("table_format", "mode"), FORMATS)
-def test_a_second_run_asks_no_image_again(
-    server: EcrServer, lake: dict[str, str], tmp_path: Path, table_format: str | None, mode: str
+@pytest.mark.parametrize(
+    ("place", "table_format"), [("s3", None), ("folder", "delta"), ("s3", "iceberg")], indirect=["place"]
+)
+def test_two_incremental_runs_append_what_they_append_in_duckdb(
+    server: EcrServer, place: Place, tmp_path: Path, table_format: str | None
 ) -> None:
-    server.registry().maximal()
-    dataset = Lake(server, tmp_path, table_format=table_format, mode=mode, tables=["images", "findings"])
-    dataset.load()
-    asked = server.calls["DescribeImageScanFindings"]
-    before = dataset.query("SELECT count(*) FROM image_scans")
-    dataset.load()
-    assert (asked > 0, server.calls["DescribeImageScanFindings"] - asked) == (True, 0)
-    if mode == "snapshot":
-        assert dataset.query("SELECT count(*) FROM image_scans") == before
+    server.registry().put("api")
+    server.registry().put_image("api", tags=["1"])
+    arguments: dict[str, Any] = {"tables": ["repositories.repositories", "images"], "mode": "incremental"}
+    duckdb_too = InDuckDB(server, tmp_path, arguments)
+    lake = Lake(server, place, tmp_path, table_format=table_format, **arguments)
+    for pushed_at in (None, PUSHED_LATER):
+        if pushed_at:
+            server.registry().put_image("api", tags=["2"], pushed_at=pushed_at)
+        duckdb_too.load()
+        lake.load()
+    tables = catalog.select_tables(arguments["tables"])
+    expected = duckdb_too.rows(tables)
+    assert (len(expected["repositories"]), len(expected["images"])) == (1, 2)
+    assert lake.by_duckdb(tables) == expected
+    assert lake.by_another_engine(tables) == expected
 
 
-@pytest.mark.parametrize("lake", ["folder"], indirect=True)
+@in_a_folder
+@every_format
+def test_a_second_run_asks_no_image_again(
+    server: EcrServer, place: Place, tmp_path: Path, table_format: str | None, mode: str
+) -> None:
+    registry = server.registry()
+    registry.put("api")
+    registry.scan("api", registry.put_image("api")["imageDigest"])
+    tables = ["images.images", "findings.image_scans"]
+    lake = Lake(server, place, tmp_path, table_format=table_format, mode=mode, tables=tables)
+    lake.load()
+    assert server.calls["DescribeImageScanFindings"] == 1
+    lake.load()
+    assert server.calls["DescribeImageScanFindings"] == 1
+    assert lake.query("SELECT count(*) FROM image_scans") == [(1,)]
+
+
+@in_a_folder
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--mode snapshot", "plain Parquet files cannot replace rows (delete-insert), which snapshot mode needs"),
-        ("--mode snapshot --table-format iceberg", "use --table-format delta, or --mode incremental"),
-        ("--mode history --table-format delta", "use another destination, such as duckdb or postgres"),
+        (
+            "",
+            "plain Parquet files cannot replace rows (delete-insert), which snapshot mode needs:"
+            " use --table-format delta, or --mode incremental",
+        ),
+        (
+            "--table-format iceberg",
+            "iceberg tables cannot replace rows (delete-insert), which snapshot mode needs:"
+            " use --table-format delta, or --mode incremental",
+        ),
+        *(
+            (
+                f"--mode history {option}",
+                f"{tables} cannot keep versions (scd2), which history mode needs:"
+                " use --mode snapshot with --table-format delta, or another destination, such as duckdb or postgres",
+            )
+            for option, tables in [
+                ("", "plain Parquet files"),
+                ("--table-format delta", "delta tables"),
+                ("--table-format iceberg", "iceberg tables"),
+            ]
+        ),
         ("--table-format orc", 'unknown table format "orc": it is one of delta, iceberg'),
+        (
+            "--table-format delta --destination duckdb",
+            "delta tables are a lake's, and the destination duckdb has its own:"
+            " leave the table format out, or use the destination filesystem",
+        ),
     ],
 )
 def test_what_a_lake_cannot_keep_is_refused_before_anything_is_read(
-    server: EcrServer, ecr: Ecr, lake: dict[str, str], options: str, sentence: str
+    server: EcrServer, place: Place, options: str, sentence: str
 ) -> None:
-    refused = ecr("run", "--destination", "filesystem", *options.split())
-    assert refused.returncode == 2
-    assert sentence in refused.stderr
+    command = ["run", "--destination", "filesystem", "--region", "eu-west-1", "--endpoint-url", server.url]
+    refused = CliRunner(env={"COLUMNS": "1000"}).invoke(app, [*command, *options.split()])
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1] == f"ecr-source: {sentence}"
+    assert not Path(place.url).exists() or not list(Path(place.url).rglob("*.parquet"))
     assert server.calls.total() == 0
+
+
+def test_the_commands_of_the_page_run(server: EcrServer, database: Path) -> None:
+    server.registry().put("api")
+    (commands,) = re.findall(r"```sh\n(.*?)```", PART.read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", PART.read_text(), re.DOTALL)
+    path = f"{Path(ECR_SOURCE).parent}{os.pathsep}{os.environ['PATH']}"
+    for command in (["bash", "-ec", commands], [sys.executable, "-c", code]):
+        env = command_environment(server, database, {"PATH": path})
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "['api']\n"
