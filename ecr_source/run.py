@@ -18,6 +18,7 @@ from ecr_source.check import ScopeCheck, check
 from ecr_source.destination import DUCKDB, check_destination, make_destination
 from ecr_source.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.errors import DestinationUnusable, EcrSourceError
+from ecr_source.lake import FILESYSTEM
 from ecr_source.ledger import Outcome
 from ecr_source.load_walk import check_side_effects, spool_folder_of
 from ecr_source.loading import finish, load
@@ -151,8 +152,12 @@ def _local_value(pipeline: dlt.Pipeline) -> str | None:
 
 def _place(settings: RunSettings) -> str:
     """What tells one destination from another."""
-    database = str(Path(settings.database).absolute())
-    return " ".join([settings.destination, *([database] if settings.destination == DUCKDB else []), settings.dataset])
+    where = []
+    if settings.destination == DUCKDB:
+        where = [str(Path(settings.database).absolute())]
+    elif settings.destination == FILESYSTEM and (url := dlt.config.get("destination.filesystem.bucket_url", str)):
+        where = [url if "://" in url else str(Path(url).absolute())]
+    return " ".join([settings.destination, *where, settings.dataset])
 
 
 def _may_run_twice(settings: RunSettings) -> bool:

@@ -33,6 +33,7 @@ from ecr_source.lake import open_tables
 from tests.conftest import ECR_SOURCE, make_pipeline
 from tests.conftest import environment as command_environment
 from tests.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
+from tests.registry import CREATED_AT
 from tests.scope_contents import Rows, columns_of, environment, in_order
 
 PART = Path(__file__).parent.parent / "docs" / "destinations-lake-part.md"
@@ -41,7 +42,7 @@ FORMATS = [(None, "incremental"), ("delta", "snapshot"), ("iceberg", "incrementa
 EVERYTHING: dict[str, Any] = {"tables": ["all", "manifests"], "moves_last_recorded_pull_time": True}
 EMPTY = ["image_manifest_annotations"]
 """Tables that the maximal registry leaves empty."""
-PUSHED_LATER = 1_800_000_000.0
+LATER = 1_800_000_000.0
 
 KEYS: dict[str, Any] = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": "secret", "region_name": "us-east-1"}
 
@@ -279,7 +280,7 @@ def test_two_incremental_runs_append_what_they_append_in_duckdb(
     arguments: dict[str, Any] = {"tables": ["repositories.repositories", "images"], "mode": "incremental"}
     duckdb_too = InDuckDB(server, tmp_path, arguments)
     lake = Lake(server, place, tmp_path, table_format=table_format, **arguments)
-    for pushed_at in (None, PUSHED_LATER):
+    for pushed_at in (None, LATER):
         if pushed_at:
             server.registry().put_image("api", tags=["2"], pushed_at=pushed_at)
         duckdb_too.load()
@@ -351,6 +352,19 @@ def test_what_a_lake_cannot_keep_is_refused_before_anything_is_read(
     assert refused.stderr.splitlines()[-1] == f"ecr-source: {sentence}"
     assert not Path(place.url).exists() or not list(Path(place.url).rglob("*.parquet"))
     assert server.calls.total() == 0
+
+
+def test_each_lake_has_cursors_of_its_own(server: EcrServer, tmp_path: Path) -> None:
+    run = ["run", "--destination", "filesystem", "--mode", "incremental", "--table", "repositories.repositories"]
+    for name, lakes in (("api", ["one", "other"]), ("web", ["other", "one"])):
+        server.registry().put(name, LATER if name == "web" else CREATED_AT)
+        for lake in lakes:
+            env = {"DESTINATION__FILESYSTEM__BUCKET_URL": lake}
+            done = CliRunner(env=env).invoke(app, [*run, "--region", "eu-west-1", "--endpoint-url", server.url])
+            assert done.exit_code == 0, done.stderr
+    for lake in ("one", "other"):
+        rows = polars.read_parquet(tmp_path / lake / "aws_ecr/repositories/*.parquet")
+        assert sorted(rows["repository_name"]) == ["api", "web"]
 
 
 def test_the_commands_of_the_page_run(server: EcrServer, database: Path) -> None:
