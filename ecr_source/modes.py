@@ -38,7 +38,7 @@ Items: TypeAlias = Iterator[Any]
 class Snapshot:
     """Afterwards the table equals the registry: every scope that was read to its end is replaced whole."""
 
-    strategy: Literal["delete-insert", "cdc"] = "delete-insert"
+    strategy: Literal["delete-insert", "cdc", "upsert"] = "delete-insert"
 
     name: ClassVar = "snapshot"
     unique_key: ClassVar = True
@@ -87,6 +87,7 @@ class IncrementalAppend:
 
     initial_value: datetime
     end_value: datetime | None
+    table_format: str | None = None
 
     name: ClassVar = "incremental"
     unique_key: ClassVar = True
@@ -104,13 +105,17 @@ class IncrementalAppend:
     def _replaces(self, table: Table) -> bool:
         is_window = self.end_value is not None or _scheduled_interval() is not None
         strategies = dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ()
-        return is_window and table.cursor is not None and "delete-insert" in strategies
+        return is_window and table.cursor is not None and self._strategy in strategies
+
+    @property
+    def _strategy(self) -> Literal["delete-insert", "upsert"]:
+        # Not in Iceberg: pyiceberg cannot look for a row whose cursor is NULL.
+        return "upsert" if self.table_format == "delta" else "delete-insert"
 
     def _replacing(self, table: Table) -> TResourceHints:
         # With the cursor in the key a repository that was deleted and created again stays two rows.
-        return dlt.mark.make_hints(
-            primary_key=(*table.key, str(table.cursor)), write_disposition=Snapshot().write_disposition
-        )
+        merge = Snapshot(self._strategy).write_disposition
+        return dlt.mark.make_hints(primary_key=(*table.key, str(table.cursor)), write_disposition=merge)
 
     def _new_rows(self, table: Table, file: TableFile) -> Items:
         batches = (pa.Table.from_batches([batch]) for batch in file.batches())
@@ -146,7 +151,7 @@ def parse_mode(
     if name not in MODE_NAMES:
         raise ConfigurationError(f'unknown mode "{name}": it is one of {", ".join(MODE_NAMES)}')
     if name == IncrementalAppend.name:
-        return _parse_incremental(initial_value, end_value)
+        return _parse_incremental(initial_value, end_value, table_format)
     if initial_value is not None or end_value is not None:
         raise ConfigurationError(f"an initial or end value belongs to incremental mode, not to {name}")
     if name == History.name:
@@ -155,7 +160,9 @@ def parse_mode(
     return Snapshot("cdc" if table_format == "delta" else "delete-insert")
 
 
-def _parse_incremental(initial_value: str | datetime | None, end_value: str | datetime | None) -> IncrementalAppend:
+def _parse_incremental(
+    initial_value: str | datetime | None, end_value: str | datetime | None, table_format: str | None
+) -> IncrementalAppend:
     initial, end = _parse_timestamp(initial_value), _parse_timestamp(end_value)
     if end is not None and initial is None:
         raise ConfigurationError("an end value needs an initial value: together they are the window to load")
@@ -163,7 +170,7 @@ def _parse_incremental(initial_value: str | datetime | None, end_value: str | da
         raise ConfigurationError(
             f"the end value {end.isoformat()} is not after the initial value {initial.isoformat()}"
         )
-    return IncrementalAppend(initial or datetime.fromtimestamp(0, UTC), end)
+    return IncrementalAppend(initial or datetime.fromtimestamp(0, UTC), end, table_format)
 
 
 def _parse_timestamp(value: str | datetime | None) -> datetime | None:

@@ -46,18 +46,30 @@ def _merged(by: str, on: str) -> dict[str, Seen]:
 
 _IN_POSTGRES = "tests/test_two_runs.py::test_two_runs_into_postgres_both_succeed_and_no_row_is_there_twice"
 _NO_ICEBERG = "tests/test_warehouses.py::test_athena_refuses_to_merge_into_tables_that_are_not_iceberg"
+_TWICE_IN_A_LAKE = "tests/test_lake.py::test_two_incremental_runs_append_what_they_append_in_duckdb"
 _BESIDES: Mapping[str, Mapping[str, Seen]] = {
     "motherduck": _merged("test_warehouses.py::test_motherducks_sql_does_in_duckdb_what_it_is_to_do", "DuckDB"),
     "clickhouse": _merged("test_stand_ins.py::test_clickhouses_sql_does_in_its_engine_what_it_is_to_do", "chdb"),
     "snowflake": _merged("test_stand_ins.py::test_snowflakes_sql_does_in_fakesnow_what_it_is_to_do", "fakesnow"),
 }
 
+
+def _lake(table_format: str | None, of_tables: str, *modes: str) -> dict[str, Seen]:
+    """What the tables of a lake can take: `modes`, and no others."""
+    read = f"tests/test_lake.py::test_two_engines_read_the_rows_that_duckdb_has[{table_format}"
+    refused = "tests/test_lake.py::test_what_a_lake_cannot_keep_is_refused_before_anything_is_read"
+    seen = {mode: Seen(REFUSED, f"{refused}[{mode} in {of_tables}-folder]") for mode in MODE_NAMES}
+    return seen | {mode: Seen(FOR_REAL, f"{read}-{mode}-folder]") for mode in modes}
+
+
 MATRIX: Mapping[str, Mapping[str, Seen]] = {
     "duckdb": {
-        "snapshot": Seen(FOR_REAL, "tests/test_modes.py::test_a_snapshot_equals_the_registry"),
-        "incremental": Seen(FOR_REAL, "tests/test_modes.py::test_incremental_appends_what_is_newer_with_its_filters"),
+        "snapshot": Seen(FOR_REAL, "tests/test_modes.py::test_a_snapshot_equals_the_registry[duckdb]"),
+        "incremental": Seen(
+            FOR_REAL, "tests/test_modes.py::test_incremental_appends_what_is_newer_with_its_filters[duckdb]"
+        ),
         "history": Seen(
-            FOR_REAL, "tests/test_modes.py::test_history_closes_one_row_and_opens_one_for_a_changed_setting"
+            FOR_REAL, "tests/test_modes.py::test_history_closes_one_row_and_opens_one_for_a_changed_setting[duckdb]"
         ),
     },
     "postgres": {
@@ -67,6 +79,10 @@ MATRIX: Mapping[str, Mapping[str, Seen]] = {
         ),
         "history": Seen(FOR_REAL, f"{_IN_POSTGRES}[history]"),
     },
+    "filesystem, `--table-format delta`": _lake("delta", "delta", "snapshot")
+    | {"incremental": Seen(FOR_REAL, f"{_TWICE_IN_A_LAKE}[folder-delta]")},
+    "filesystem, `--table-format iceberg`": _lake("iceberg", "iceberg", "incremental"),
+    "filesystem, Parquet": _lake(None, "Parquet", "incremental"),
     **{
         warehouse.name: {
             **{mode: _parsed(warehouse.name, mode) for mode in MODE_NAMES},

@@ -293,6 +293,27 @@ def test_two_incremental_runs_append_what_they_append_in_duckdb(
 
 
 @in_a_folder
+def test_a_window_that_is_loaded_again_is_in_delta_as_in_duckdb(
+    server: EcrServer, place: Place, tmp_path: Path
+) -> None:
+    server.registry().put("api")
+    server.registry().put_image("api")
+    server.registry().put_image("api", pushed_at=None)
+    window = {"mode": "incremental", "initial_value": "2020-01-01T00:00:00Z", "end_value": "2027-01-01T00:00:00Z"}
+    arguments: dict[str, Any] = {"tables": ["repositories.repositories", "images.images"], **window}
+    duckdb_too = InDuckDB(server, tmp_path, arguments)
+    lake = Lake(server, place, tmp_path, table_format="delta", **arguments)
+    for _ in range(2):
+        duckdb_too.load()
+        lake.load()
+    tables = catalog.select_tables(arguments["tables"])
+    expected = duckdb_too.rows(tables)
+    # The image without a time is there twice in DuckDB too.
+    assert [len(rows) for rows in expected.values()] == [1, 3]
+    assert lake.by_duckdb(tables) == expected
+
+
+@in_a_folder
 @every_format
 def test_a_second_run_asks_no_image_again(
     server: EcrServer, place: Place, tmp_path: Path, table_format: str | None, mode: str
@@ -309,40 +330,30 @@ def test_a_second_run_asks_no_image_again(
     assert lake.query("SELECT count(*) FROM image_scans") == [(1,)]
 
 
-@in_a_folder
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (
-            "",
-            "plain Parquet files cannot replace rows (delete-insert), which snapshot mode needs:"
-            " use --table-format delta, or --mode incremental",
-        ),
-        (
-            "--table-format iceberg",
-            "iceberg tables cannot replace rows (delete-insert), which snapshot mode needs:"
-            " use --table-format delta, or --mode incremental",
-        ),
-        *(
-            (
-                f"--mode history {option}",
-                f"{tables} cannot keep versions (scd2), which history mode needs:"
-                " use --mode snapshot with --table-format delta, or another destination, such as duckdb or postgres",
-            )
-            for option, tables in [
-                ("", "plain Parquet files"),
-                ("--table-format delta", "delta tables"),
-                ("--table-format iceberg", "iceberg tables"),
-            ]
-        ),
-        ("--table-format orc", 'unknown table format "orc": it is one of delta, iceberg'),
-        (
-            "--table-format delta --destination duckdb",
-            "delta tables are a lake's, and the destination duckdb has its own:"
-            " leave the table format out, or use the destination filesystem",
-        ),
-    ],
+REPLACE = (
+    "cannot replace rows (delete-insert), which snapshot mode needs: use --table-format delta, or --mode incremental"
 )
+KEEP = (
+    "cannot keep versions (scd2), which history mode needs: use --mode snapshot with --table-format delta,"
+    " or another destination, such as duckdb or postgres"
+)
+REFUSED = {
+    "snapshot in Parquet": ("", f"plain Parquet files {REPLACE}"),
+    "snapshot in iceberg": ("--table-format iceberg", f"iceberg tables {REPLACE}"),
+    "history in Parquet": ("--mode history", f"plain Parquet files {KEEP}"),
+    "history in delta": ("--mode history --table-format delta", f"delta tables {KEEP}"),
+    "history in iceberg": ("--mode history --table-format iceberg", f"iceberg tables {KEEP}"),
+    "unknown format": ("--table-format orc", 'unknown table format "orc": it is one of delta, iceberg'),
+    "delta in DuckDB": (
+        "--table-format delta --destination duckdb",
+        "delta tables are a lake's, and the destination duckdb has its own:"
+        " leave the table format out, or use the destination filesystem",
+    ),
+}
+
+
+@in_a_folder
+@pytest.mark.parametrize(("options", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_what_a_lake_cannot_keep_is_refused_before_anything_is_read(
     server: EcrServer, place: Place, options: str, sentence: str
 ) -> None:
