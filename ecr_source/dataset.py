@@ -27,6 +27,21 @@ def keep_mode(mode: str) -> None:
         )
 
 
+def keep_format(table_format: str | None) -> None:
+    """A lake keeps the table format of its first load: rows of one format are out of sight beside those of another."""
+    state = dlt.current.source_state()
+    if "mode" not in state and table_format is not None:
+        state["table_format"] = table_format
+    before = state.get("table_format")
+    if before != table_format:
+        raise ConfigurationError(
+            f'the dataset "{dlt.current.pipeline().dataset_name}" was loaded as {before or "Parquet"}, and its rows'
+            f" would be out of sight beside {table_format or 'Parquet'}:"
+            f" go on {f'with --table-format {before}' if before else 'without --table-format'}, or load into another"
+            " dataset"
+        )
+
+
 def keep_mask(key: bytes | None) -> None:
     """A dataset keeps the pseudonyms of its first load: rows under other names would stay beside the new ones."""
     pipeline = dlt.current.pipeline()

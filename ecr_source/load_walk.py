@@ -15,7 +15,7 @@ from ecr_source.access import Access
 from ecr_source.again import Bounds
 from ecr_source.budget import Budget
 from ecr_source.catalog.table import Operation, Table
-from ecr_source.dataset import keep_mask, keep_mode
+from ecr_source.dataset import keep_format, keep_mask, keep_mode
 from ecr_source.earlier import Loaded
 from ecr_source.errors import ConfigurationError
 from ecr_source.lake import check_merge
@@ -82,6 +82,7 @@ class LoadWalk:
 
     def _walk(self) -> list[ScopeRead]:
         check_merge(dlt.current.pipeline().destination, self.mode, self.table_format)
+        keep_format(self.table_format)
         keep_mode(self.mode.name)
         keep_mask(self.masked_with)
         check_memory(dlt.current.pipeline(), self.mode)

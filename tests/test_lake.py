@@ -330,6 +330,8 @@ def test_a_second_run_asks_no_image_again(
     assert lake.query("SELECT count(*) FROM image_scans") == [(1,)]
 
 
+RUN = ["run", "--destination", "filesystem", "--region", "eu-west-1", "--table", "repositories.repositories"]
+INCREMENTAL = [*RUN, "--mode", "incremental"]
 REPLACE = (
     "cannot replace rows (delete-insert), which snapshot mode needs: use --table-format delta, or --mode incremental"
 )
@@ -357,8 +359,8 @@ REFUSED = {
 def test_what_a_lake_cannot_keep_is_refused_before_anything_is_read(
     server: EcrServer, place: Place, options: str, sentence: str
 ) -> None:
-    command = ["run", "--destination", "filesystem", "--region", "eu-west-1", "--endpoint-url", server.url]
-    refused = CliRunner(env={"COLUMNS": "1000"}).invoke(app, [*command, *options.split()])
+    command = [*RUN, "--endpoint-url", server.url, *options.split()]
+    refused = CliRunner(env={"COLUMNS": "1000"}).invoke(app, command)
     assert refused.exit_code == 2
     assert refused.stderr.splitlines()[-1] == f"ecr-source: {sentence}"
     assert not Path(place.url).exists() or not list(Path(place.url).rglob("*.parquet"))
@@ -366,16 +368,33 @@ def test_what_a_lake_cannot_keep_is_refused_before_anything_is_read(
 
 
 def test_each_lake_has_cursors_of_its_own(server: EcrServer, tmp_path: Path) -> None:
-    run = ["run", "--destination", "filesystem", "--mode", "incremental", "--table", "repositories.repositories"]
     for name, lakes in (("api", ["one", "other"]), ("web", ["other", "one"])):
         server.registry().put(name, LATER if name == "web" else CREATED_AT)
         for lake in lakes:
             env = {"DESTINATION__FILESYSTEM__BUCKET_URL": lake}
-            done = CliRunner(env=env).invoke(app, [*run, "--region", "eu-west-1", "--endpoint-url", server.url])
+            done = CliRunner(env=env).invoke(app, [*INCREMENTAL, "--endpoint-url", server.url])
             assert done.exit_code == 0, done.stderr
     for lake in ("one", "other"):
         rows = polars.read_parquet(tmp_path / lake / "aws_ecr/repositories/*.parquet")
         assert sorted(rows["repository_name"]) == ["api", "web"]
+
+
+@in_a_folder
+@pytest.mark.parametrize(
+    ("first", "then", "sentence"),
+    [
+        ([], ["--table-format", "delta"], "beside delta: go on without --table-format, or"),
+        (["--table-format", "delta"], [], "beside Parquet: go on with --table-format delta, or"),
+    ],
+    ids=["Parquet", "delta"],
+)
+def test_a_lake_keeps_its_table_format(
+    server: EcrServer, place: Place, first: list[str], then: list[str], sentence: str
+) -> None:
+    done = CliRunner().invoke(app, [*INCREMENTAL, "--endpoint-url", server.url, *first])
+    assert done.exit_code == 0, done.stderr
+    refused = CliRunner(env={"COLUMNS": "1000"}).invoke(app, [*INCREMENTAL, "--endpoint-url", server.url, *then])
+    assert (refused.exit_code, sentence in refused.stderr) == (2, True), refused.stderr
 
 
 def test_the_commands_of_the_page_run(server: EcrServer, database: Path) -> None:
