@@ -23,7 +23,7 @@ airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two work
 
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest
-	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,postgres]" --group dev
+	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,lake,postgres]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py --ignore tests/airflow
 
 servers: ## install Postgres and Redis, which tests start, if they are missing (Debian, as root)
