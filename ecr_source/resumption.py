@@ -10,6 +10,7 @@ from typing import Any
 import dlt
 import pyarrow.parquet as pq
 from dlt.common.schema import Schema
+from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.common.storages import FileStorage, PackageStorage
 from dlt.common.storages.load_package import LoadJobInfo
 from dlt.destinations.sql_client import SqlClientBase
@@ -24,28 +25,40 @@ def note_loaded_jobs(pipeline: dlt.Pipeline) -> None:
     """Marks the jobs that were under way when a run was killed, and whose rows are in the destination.
 
     dlt notes that a job is done when the destination has committed it, and runs it again if a run was killed in
-    between. A job is one statement: either all of its rows are there, or none.
+    between. A job is one statement: either all of its rows are there, or none. The notes of jobs that the killed run
+    had already put away are forgotten: dlt would report an error for each.
     """
     for load_id in pipeline.list_normalized_load_packages():
         package = pipeline.get_load_package_info(load_id)
         normalized = Path(package.package_path).parent
         storage = PackageStorage(FileStorage(str(normalized)), "normalized")
         noted = storage.list_pending_transitions(load_id)
-        for job in package.jobs["started_jobs"]:
-            name = Path(job.file_path).name
-            if name not in noted and _is_loaded(pipeline, package.schema, job):
+        started = {Path(job.file_path).name: job for job in package.jobs["started_jobs"]}
+        for name in set(noted) - set(started):
+            storage.clear_pending_transition(load_id, name)
+        for name, job in started.items():
+            if name not in noted and _is_loaded(pipeline, package.schema, load_id, job):
                 storage.save_pending_transition(load_id, name, "completed")
 
 
-def _is_loaded(pipeline: dlt.Pipeline, schema: Schema, job: LoadJobInfo) -> bool:
+def _is_loaded(pipeline: dlt.Pipeline, schema: Schema, load_id: str, job: LoadJobInfo) -> bool:
     table = job.job_file_info.table_name
-    row = _first_row(Path(job.file_path), job.job_file_info.file_format) if table in _KEYS else None
-    if row is None:
+    key = _key_of_a_row(schema, load_id, job)
+    if key is None:
         return False
     with pipeline.sql_client() as client, ExitStack() as stack:
         if schema.tables[table].get("write_disposition") == "merge":
             stack.enter_context(client.with_staging_dataset())
-        return _has(client, table, {name: row[name] for name in _KEYS[table]})
+        return _has(client, table, key)
+
+
+def _key_of_a_row(schema: Schema, load_id: str, job: LoadJobInfo) -> dict[str, Any] | None:
+    """What tells a row of the job from those of any other; None if it has no rows that are to be found again."""
+    table = job.job_file_info.table_name
+    if table == schema.state_table_name:  # one row a load; on Postgres dlt fails for good when it is there already
+        return {C_DLT_LOAD_ID: load_id}
+    row = _first_row(Path(job.file_path), job.job_file_info.file_format) if table in _KEYS else None
+    return {name: row[name] for name in _KEYS[table]} if row else None
 
 
 def _first_row(path: Path, file_format: str) -> dict[str, Any] | None:

@@ -183,7 +183,12 @@ main()
 @ON_EACH
 @pytest.mark.parametrize(
     ("mode", "table"),
-    [("incremental", "repositories"), ("history", "repositories"), ("snapshot", "extraction_scopes")],
+    [
+        ("incremental", "repositories"),
+        ("history", "repositories"),
+        ("snapshot", "extraction_scopes"),
+        ("incremental", "_dlt_pipeline_state"),
+    ],
 )
 def test_what_was_committed_when_a_run_was_killed_is_not_loaded_twice(
     server: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, mode: str, table: str
@@ -197,7 +202,9 @@ def test_what_was_committed_when_a_run_was_killed_is_not_loaded_twice(
     assert killed.returncode == -signal.SIGKILL
     assert query(f"SELECT count(*) > 0 FROM {'aws_ecr_staging.' if mode == 'history' else ''}{table}") == [(True,)]
     server.fail(DENIED)
-    assert ecr("run", "--mode", mode).returncode == NOTHING_LOADED
+    done = ecr("run", "--mode", mode)
+    assert done.returncode == NOTHING_LOADED
+    assert "[ERROR]" not in done.stderr
     assert query(COUNT) == [(100, 100)]
     assert query("SELECT count(*), count(DISTINCT (run_id, table_name)) FROM extraction_scopes") == [(4, 4)]
 
