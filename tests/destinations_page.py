@@ -126,6 +126,8 @@ Each file is what goes into `.dlt/secrets.toml`, or, but for what is secret, int
 - **Not one transaction**: Databricks, Athena and ClickHouse commit each statement; so does BigQuery where dlt takes the
   SQL for DDL, for which a column `created_at` is enough. A load that dies between deleting and inserting leaves a scope
   without rows until dlt's retry, or the next run, ends well.
+- **Postgres** and **a lake** (the destination filesystem) have pages of their own: [postgres](postgres.md),
+  [lake](lake.md).
 - **Views** are made in DuckDB and Postgres only. **Not seen** in other warehouses: `ecr-source plan`, and what a run
   asks of earlier ones (the mode of the dataset, when an image was asked for its findings).
 

@@ -29,7 +29,7 @@ from tests.registry import LIFECYCLE_POLICIES
 
 PAGE = Path(__file__).parent.parent / "docs" / "operations.md"
 
-HOME = "/home/pipeline"
+HOME = "~"
 """What the page shows in the place of the temporary folder."""
 
 PROD, DEV = "111111111111", "222222222222"

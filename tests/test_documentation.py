@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,13 +15,25 @@ from ecr_source import catalog
 from ecr_source.permissions import least_policy
 from tests.conftest import ECR_SOURCE, environment
 from tests.ecr_server import EcrServer
+from tests.postgres import Postgres
+from tests.warehouse import PostgresDatabase
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def typed(block: str) -> list[str]:
+    """The commands of a console block."""
+    return [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def section(heading: str) -> str:
+    """The lines of a section of the README, without its heading."""
+    return README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0].strip()
 
 
 def settled(text: str) -> str:
@@ -52,6 +65,43 @@ def test_the_python_of_the_readme_runs(server: EcrServer, database: Path) -> Non
         assert done.returncode == 0, done.stderr
 
 
+def test_the_commands_that_load_a_warehouse_run_as_pasted(
+    server: EcrServer, database: Path, postgres: Postgres
+) -> None:
+    for name in ("team-a/api", "team-a/web", "team-b/api"):
+        server.registry().put(name)
+    Path(".venv").symlink_to(Path(sys.executable).parents[1])
+    (commands,) = blocks("console", section("Into a warehouse"))
+    env = environment(server, database, {"WAREHOUSE_URL": postgres.new_database()})
+    done = subprocess.run(["bash", "-ec", "\n".join(typed(commands))], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines() if "|" in line]
+    assert rows == [["namespace", "count"], ["team-a", "2"], ["team-b", "1"]]
+
+
+def test_the_page_on_postgres_runs(server: EcrServer, database: Path, postgres: Postgres) -> None:
+    server.registry().put("api")
+    page = (ROOT / "docs" / "postgres.md").read_text()
+    installing, exporting, loading = typed(blocks("console", page)[0])
+    assert (installing, exporting.partition("=")[0]) == (
+        'pip install "ecr-source[postgres]"',
+        "export DESTINATION__POSTGRES__CREDENTIALS",
+    )
+    (code,) = blocks("python", page)
+    for command in (["bash", "-ec", loading], [sys.executable, "-c", code]):
+        warehouse = PostgresDatabase(postgres, postgres.new_database())
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = environment(server, database, {**warehouse.settings, "PATH": path})
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert warehouse.query("SELECT repository_name FROM repositories") == [("api",)]
+
+
+@pytest.mark.parametrize("heading", ["Into a warehouse", "In Airflow"])
+def test_a_warehouse_and_airflow_take_ten_lines_each(heading: str) -> None:
+    assert 0 < len(section(heading).splitlines()) <= 10
+
+
 def test_the_least_policy_allows_what_the_tables_need() -> None:
     (policy,) = blocks("json")
     (statement,) = json.loads(policy)["Statement"]
@@ -61,7 +111,13 @@ def test_the_least_policy_allows_what_the_tables_need() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/operations.md", "docs/destinations.md"]
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        *(f"docs/{page.name}" for page in ROOT.joinpath("docs").glob("*.md")),
+    ],
 )
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):

@@ -36,7 +36,7 @@ from tests.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
 from tests.registry import CREATED_AT
 from tests.scope_contents import Rows, columns_of, environment, in_order
 
-PART = Path(__file__).parent.parent / "docs" / "destinations-lake-part.md"
+PAGE = (Path(__file__).parent.parent / "docs" / "lake.md").read_text()
 
 FORMATS = [(None, "incremental"), ("delta", "snapshot"), ("iceberg", "incremental")]
 EVERYTHING: dict[str, Any] = {"tables": ["all", "manifests"], "moves_last_recorded_pull_time": True}
@@ -407,8 +407,8 @@ def test_a_lake_keeps_its_table_format(
 
 def test_the_commands_of_the_page_run(server: EcrServer, database: Path) -> None:
     server.registry().put("api")
-    (commands,) = re.findall(r"```sh\n(.*?)```", PART.read_text(), re.DOTALL)
-    (code,) = re.findall(r"```python\n(.*?)```", PART.read_text(), re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     path = f"{Path(ECR_SOURCE).parent}{os.pathsep}{os.environ['PATH']}"
     for command in (["bash", "-ec", commands], [sys.executable, "-c", code]):
         env = command_environment(server, database, {"PATH": path})
