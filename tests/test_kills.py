@@ -114,7 +114,7 @@ class Lengths:
 
 
 def moments(number: int, seed: int) -> Iterator[Moment]:
-    """Random moments, as many of each phase; the first of each is its beginning, so that none can be missed."""
+    """Random moments, the phases in turn; the first of each is its beginning, so that none can be missed."""
     shares = random.Random(seed)
     for position in range(number):
         yield Moment(PHASES[position % len(PHASES)], shares.random() if position >= len(PHASES) else 0)
@@ -192,8 +192,9 @@ def eight(server: EcrServer) -> EcrServer:
     return server
 
 
+@pytest.mark.parametrize("first", [0, 10, 20])
 def test_after_a_kill_at_30_random_moments_the_next_run_makes_the_tables_what_an_undisturbed_one_does(
-    eight: EcrServer, tmp_path: Path
+    eight: EcrServer, tmp_path: Path, first: int
 ) -> None:
     expected = []
     for state in range(3):
@@ -203,7 +204,7 @@ def test_after_a_kill_at_30_random_moments_the_next_run_makes_the_tables_what_an
         expected.append(contents(undisturbed.database))
     runs = Runs(eight, tmp_path / "killed")
     runs.folder.mkdir()
-    for number, moment in enumerate(moments(30, SEED)):
+    for number, moment in list(enumerate(moments(30, SEED)))[first : first + 10]:
         hold_state(eight, number % 3)
         runs.run_killed(moment, lengths)
         hold_state(eight, (number + 1) % 3)
