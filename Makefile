@@ -1,4 +1,4 @@
-.PHONY: help demo test test-lowest test-airflow airflow servers check bench lock clean
+.PHONY: help demo test test-lowest test-airflow test-stand-ins airflow servers check bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -13,10 +13,13 @@ demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three 
 	@$(BIN)/ecr-source demo
 
 test: check ## lint, types and all tests
-	$(BIN)/pytest -n auto --dist loadgroup --ignore tests/airflow
+	$(BIN)/pytest -n auto --dist loadgroup
 
 test-airflow: .venv/ready .venv-airflow/ready ## the tests of the Airflow DAG, in an Airflow of its own
 	$(BIN)/pytest tests/airflow
+
+test-stand-ins: .venv/ready .venv-stand-ins/ready ## the SQL of warehouses, in engines much like them
+	.venv-stand-ins/bin/pytest -W default tests/stand_ins
 
 airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two workers and a warehouse, to look at
 	@$(BIN)/python -m tests.airflow
@@ -24,7 +27,7 @@ airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two work
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest
 	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,lake,postgres]" --group dev
-	.venv-lowest/bin/pytest --deselect tests/test_packaging.py --ignore tests/airflow
+	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
 
 servers: ## install Postgres and Redis, which tests start, if they are missing (Debian, as root)
 	@{ ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null; } && \
@@ -44,9 +47,10 @@ lock: .venv/ready ## write requirements.lock anew, with the newest versions that
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) --group bench --output-file tests/bench/requirements.lock
 	$(LOCK) pyproject.toml --extra postgres --group airflow --output-file tests/airflow/requirements.lock
+	$(LOCK) pyproject.toml --extra lake --extra postgres --group stand-ins --output-file tests/stand_ins/requirements.lock
 
 clean: ## delete what was made
-	rm -rf .venv .venv-airflow .venv-bench .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-airflow .venv-bench .venv-lowest .venv-stand-ins .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "installing into .venv (once)"
@@ -69,3 +73,9 @@ clean: ## delete what was made
 	@$(INSTALL) .venv-airflow --require-hashes --requirement tests/airflow/requirements.lock
 	@$(INSTALL) .venv-airflow --no-deps --editable .
 	@touch .venv-airflow/ready
+
+.venv-stand-ins/ready: .venv/ready tests/stand_ins/requirements.lock
+	@$(PYTHON) -m venv --without-pip .venv-stand-ins
+	@$(INSTALL) .venv-stand-ins --require-hashes --requirement tests/stand_ins/requirements.lock
+	@$(INSTALL) .venv-stand-ins --no-deps --editable .
+	@touch .venv-stand-ins/ready

@@ -150,7 +150,7 @@ def _type(shape: Shape, path: str, named: set[str]) -> pa.DataType:
         return pa.list_(pa.struct([*item, (UNMODELLED, pa.string())]) if pa.types.is_struct(item) else item)
     if shape.type_name == "map":
         names = enumerated(shape)
-        value = _type(getattr(shape, "value"), f"{path}{{}}", named)  # noqa: B009
+        value = _type(getattr(shape, "value"), f"{path}{{}}", named)  # noqa: B009 (nor this)
         return pa.struct(dict.fromkeys(names, value)) if names else _entries(value)
     return _SCALARS[shape.type_name]
 

@@ -90,7 +90,7 @@ class Loaded:
             with self._lock, open_tables(self._pipeline) as client:
                 ledger = client.make_qualified_table_name(EXTRACTION_SCOPES.name)
                 reads = f"SELECT {columns}, {newest} AS position FROM {ledger} WHERE status IN ({statuses})"  # noqa: S608 (names of ours)
-                rows = client.execute_sql(f"SELECT {columns} FROM ({reads}) AS reads WHERE position = 1") or ()  # noqa: S608
+                rows = client.execute_sql(f"SELECT {columns} FROM ({reads}) AS reads WHERE position = 1") or ()  # noqa: S608 (the same)
         except _NOT_AS_NOW:
             return {}
         return {(name, Scope(account, region)): _LastRead(*last) for name, account, region, *last in rows}

@@ -49,8 +49,12 @@ _NO_ICEBERG = "tests/test_warehouses.py::test_athena_refuses_to_merge_into_table
 _TWICE_IN_A_LAKE = "tests/test_lake.py::test_two_incremental_runs_append_what_they_append_in_duckdb"
 _BESIDES: Mapping[str, Mapping[str, Seen]] = {
     "motherduck": _merged("test_warehouses.py::test_motherducks_sql_does_in_duckdb_what_it_is_to_do", "DuckDB"),
-    "clickhouse": _merged("test_stand_ins.py::test_clickhouses_sql_does_in_its_engine_what_it_is_to_do", "chdb"),
-    "snowflake": _merged("test_stand_ins.py::test_snowflakes_sql_does_in_fakesnow_what_it_is_to_do", "fakesnow"),
+    "clickhouse": _merged(
+        "stand_ins/test_stand_ins.py::test_clickhouses_sql_does_in_its_engine_what_it_is_to_do", "chdb"
+    ),
+    "snowflake": _merged(
+        "stand_ins/test_stand_ins.py::test_snowflakes_sql_does_in_fakesnow_what_it_is_to_do", "fakesnow"
+    ),
 }
 
 

@@ -72,7 +72,7 @@ def _members(shape: Shape | None) -> dict[str, Shape]:
     if shape is None or shape.type_name != "map":
         return getattr(shape, "members", {})
     key: Shape = getattr(shape, "key")  # noqa: B009 (the stubs do not know it)
-    value: Shape = getattr(shape, "value")  # noqa: B009
+    value: Shape = getattr(shape, "value")  # noqa: B009 (nor this)
     names = enumerated(shape)
     return dict.fromkeys(names, value) if names else {"key": key, "value": value}
 

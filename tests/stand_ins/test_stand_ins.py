@@ -1,6 +1,7 @@
 """The SQL for warehouses that no test can reach, run where something much like them can be had.
 
-In an environment of their own: chdb is ClickHouse's engine as a library, fakesnow puts Snowflake's SQL into DuckDB's.
+In an environment of its own, which `make test-stand-ins` makes: chdb is ClickHouse's engine as a library, fakesnow puts
+Snowflake's SQL into DuckDB's.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ BY_NAME = {warehouse.name: warehouse for warehouse in WAREHOUSES}
 
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_clickhouses_sql_does_in_its_engine_what_it_is_to_do(server: EcrServer, tmp_path: Path, mode: str) -> None:
-    session = pytest.importorskip("chdb.session").Session(str(tmp_path / "clickhouse"))
+    from chdb.session import Session
+
+    session = Session(str(tmp_path / "clickhouse"))
     session.query("CREATE DATABASE warehouse")
     for load in loads_in_turn(server, BY_NAME["clickhouse"], tmp_path / "project", mode, NAMES):
         for statement in load:
@@ -35,12 +38,13 @@ def test_clickhouses_sql_does_in_its_engine_what_it_is_to_do(server: EcrServer, 
 
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_snowflakes_sql_does_in_fakesnow_what_it_is_to_do(server: EcrServer, tmp_path: Path, mode: str) -> None:
-    fakesnow = pytest.importorskip("fakesnow")
-    snowflake = pytest.importorskip("snowflake.connector")
+    import fakesnow
+    import snowflake.connector
+
     # What fakesnow hands to DuckDB cannot have a NUL in a row's value.
     names = HOSTILE
     with fakesnow.patch():
-        connection = snowflake.connect(user="loader", password="", account="any", database="WAREHOUSE")
+        connection = snowflake.connector.connect(user="loader", password="", account="any", database="WAREHOUSE")
         cursor = connection.cursor()
         for schema in ("AWS_ECR", "AWS_ECR_STAGING"):
             cursor.execute(f"CREATE SCHEMA {schema}")
