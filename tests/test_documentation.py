@@ -16,24 +16,10 @@ from ecr_source.permissions import least_policy
 from tests.conftest import ECR_SOURCE, environment
 from tests.ecr_server import EcrServer
 from tests.postgres import Postgres
+from tests.readme import blocks, section, typed
 from tests.warehouse import PostgresDatabase
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
-
-def typed(block: str) -> list[str]:
-    """The commands of a console block."""
-    return [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
-
-
-def section(heading: str) -> str:
-    """The lines of a section of the README, without its heading."""
-    return README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0].strip()
 
 
 def settled(text: str) -> str:

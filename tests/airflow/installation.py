@@ -44,7 +44,7 @@ class Airflow:
         self.warehouse = postgres.new_database()
         self.address = f"http://127.0.0.1:{free_port()}"
         metadata = postgres.new_database()
-        self._environment = _environment(folder, metadata, self.address, redis_port) | {
+        self.environment = _environment(folder, metadata, self.address, redis_port) | {
             # What a run without parameters goes by: dlt's own configuration.
             "DESTINATION__POSTGRES__CREDENTIALS": self.warehouse,
             "SOURCES__ECR__REGIONS": json.dumps(REGIONS),
@@ -64,7 +64,7 @@ class Airflow:
         """An `airflow` command to its end."""
         return subprocess.run(
             [ENVIRONMENT / "bin/airflow", *arguments],
-            env=self._environment | dict(settings or {}),
+            env=self.environment | dict(settings or {}),
             capture_output=True,
             text=True,
         )
@@ -129,7 +129,7 @@ class Airflow:
         with (self.folder / f"{name}.out").open("wb") as output:
             process = subprocess.Popen(
                 [ENVIRONMENT / "bin/airflow", *arguments],
-                env=self._environment,
+                env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

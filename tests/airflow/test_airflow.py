@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +16,19 @@ import pytest
 
 from ecr_source import catalog
 from ecr_source.catalog.schema import arrow_schema
-from tests.airflow.installation import REGIONS, WAREHOUSE_CONNECTION, WORKERS, Airflow, airflow_installation
+from tests.airflow.installation import (
+    PROJECT,
+    REGIONS,
+    WAREHOUSE_CONNECTION,
+    WORKERS,
+    Airflow,
+    airflow_installation,
+)
 from tests.conftest import Row, environment
 from tests.ecr_server import ACCOUNT, DENIED, EcrServer, serving
 from tests.forked import ForkedCommand
 from tests.postgres import Postgres, postgres_server
+from tests.readme import blocks, section, typed
 
 TABLES = ["repositories", "images"]
 DAY = 86_400
@@ -127,6 +136,26 @@ def test_the_dag_is_there_to_be_looked_at(scheduled: Airflow) -> None:
         ("load", True),
         ("write_ledger", False),
     ]
+
+
+def test_the_commands_of_the_readme_run_as_pasted(scheduled: Airflow, postgres: Postgres, tmp_path: Path) -> None:
+    (tmp_path / "airflow/dags").mkdir(parents=True)
+    (commands,) = blocks("console", section("In Airflow"))
+    # The connection is the one that the commands add.
+    environment = {name: value for name, value in scheduled.environment.items() if name != "AIRFLOW_CONN_ECR_WAREHOUSE"}
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(typed(commands))],
+        cwd=PROJECT,
+        env=environment | {"HOME": str(tmp_path), "WAREHOUSE_URL": scheduled.warehouse},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "airflow/dags/ecr_airflow.py").read_text() == (PROJECT / "pipelines/ecr_airflow.py").read_text()
+    (run,) = scheduled.request("dags/ecr/dagRuns?order_by=-run_after&limit=1")["dag_runs"]
+    assert ended(scheduled, run["dag_run_id"]) == "success"
+    rows = postgres.rows(scheduled.warehouse, "SELECT region, count(*) FROM aws_ecr.repositories GROUP BY 1")
+    assert rows == [("eu-west-1", 9)]
 
 
 def test_a_worker_that_is_killed_while_it_loads_costs_nothing_but_a_retry(
