@@ -13,7 +13,7 @@ demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three 
 	@$(BIN)/ecr-source demo
 
 test: check ## lint, types and all tests
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto
 
 test-airflow: .venv/ready .venv-airflow/ready ## the tests of the Airflow DAG, in an Airflow of its own
 	$(BIN)/pytest tests/airflow

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import hypothesis
@@ -21,6 +21,10 @@ from tests.ecr_server import ACCESS_KEY, EcrServer, serving
 from tests.postgres import Postgres, postgres_server
 from tests.warehouse import DATASET, DESTINATIONS, ON_EACH, DuckDbFile, PostgresDatabase, Row, Warehouse
 
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+
 __all__ = ["Row"]
 
 # The time that an example takes says nothing about it; in CI a failure must be the change's, not the dice's.
@@ -32,6 +36,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
+
+SHARING = {
+    *("test_failures.py", "test_lake.py", "test_masked_accounts.py", "test_permissions.py", "test_promises.py"),
+    *("test_storms.py", "test_tables_page.py"),
+}
+"""Files whose tests share what is costly to make: one process runs all of a file. Other tests go to whoever is free."""
 
 LISTING = ("repositories", "repository_tag_mutability_exclusion_filters")
 RUN = [table.name for table in catalog.RUN_TABLES]
@@ -70,6 +80,19 @@ def database(tmp_path: Path) -> Path:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{ON_EACH.name}: load into each destination, not into DuckDB only")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    # Not by marks of xdist_group, which pytest-xdist 3.8 loses with pytest 9.2.
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if Path(file).name in SHARING else nodeid
+
+    return Scheduling(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

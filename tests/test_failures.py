@@ -33,8 +33,6 @@ from tests.scope_contents import (
     overlaps,
 )
 
-pytestmark = pytest.mark.xdist_group("failures")
-
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
 

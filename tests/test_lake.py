@@ -36,8 +36,6 @@ from tests.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
 from tests.registry import CREATED_AT
 from tests.scope_contents import Rows, columns_of, environment, in_order
 
-pytestmark = pytest.mark.xdist_group("lake")
-
 PAGE = (Path(__file__).parent.parent / "docs" / "lake.md").read_text()
 
 FORMATS = [(None, "incremental"), ("delta", "snapshot"), ("iceberg", "incremental")]

@@ -30,8 +30,6 @@ from tests.registry_changes import REGION, complete, furnish, image_of
 from tests.test_promises import EVERYTHING, Contents, Database, columns_of, opened, registry_contents
 from tests.warehouse import DuckDbFile
 
-pytestmark = pytest.mark.xdist_group("masked accounts")
-
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
 

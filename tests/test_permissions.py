@@ -22,8 +22,6 @@ from ecr_source.scopes import find_scopes
 from ecr_source.walk import Walk
 from tests.ecr_server import ACCOUNT, EcrServer, serving
 
-pytestmark = pytest.mark.xdist_group("permissions")
-
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 
 ALL = [*catalog.GROUPS]

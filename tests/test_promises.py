@@ -48,8 +48,6 @@ from tests.registry_changes import (
 )
 from tests.warehouse import DESTINATIONS, ON_EACH, DuckDbFile, Warehouse
 
-pytestmark = pytest.mark.xdist_group("promises")
-
 Rows: TypeAlias = list[dict[str, Any]]
 Contents: TypeAlias = dict[str, Rows]
 Query: TypeAlias = Callable[[str], list[Row]]

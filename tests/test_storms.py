@@ -146,10 +146,6 @@ def storm_of_each_scope(server: EcrServer) -> None:
             server.storm(share, [answer], account=account, region=region)
 
 
-in_each_scope = pytest.mark.xdist_group("a storm in each scope")
-of_everything = pytest.mark.xdist_group("a storm of everything")
-
-
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return weather(tmp_path_factory.mktemp("storm"), "snapshot", list(SHARES), list(KINDS), storm_of_each_scope)
@@ -163,14 +159,12 @@ def scope_of(share: float, region: str) -> Scope:
     return Scope(next(account for account, its in SHARES.items() if its == share), region)
 
 
-@in_each_scope
 @each_share
 @each_kind
 def test_a_storm_deletes_nothing_and_what_it_hides_is_named(story: Story, share: float, region: str) -> None:
     check_rows(story.tables, scope_of(share, region), story.stormy, story.earlier, story.undisturbed)
 
 
-@in_each_scope
 @each_share
 @each_kind
 def test_the_run_after_the_storm_makes_all_as_it_is(story: Story, share: float, region: str) -> None:
@@ -192,7 +186,6 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Story]:
     return cache(lambda mode: weather(tmp_path_factory.mktemp(mode), mode, MIXED[:1], MIXED[1:], storm_of_everything))
 
 
-@of_everything
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_a_storm_of_all_kinds_deletes_nothing(stories: Callable[[str], Story], mode: str) -> None:
     story = stories(mode)
@@ -202,7 +195,6 @@ def test_a_storm_of_all_kinds_deletes_nothing(stories: Callable[[str], Story], m
     assert story.recovered.contents == story.undisturbed
 
 
-@of_everything
 def test_history_is_whole_after_a_storm(stories: Callable[[str], Story]) -> None:
     story = stories("history")
     for table in story.tables:
@@ -210,7 +202,6 @@ def test_history_is_whole_after_a_storm(stories: Callable[[str], Story]) -> None
             assert overlaps(table, story.versions[table.name, scope]) == []
 
 
-@of_everything
 def test_incremental_has_each_row_once_after_a_storm(stories: Callable[[str], Story]) -> None:
     story = stories("incremental")
     assert {"images", "image_scans"} <= partial(story)

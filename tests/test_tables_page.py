@@ -13,8 +13,6 @@ from ecr_source import catalog
 from tests.example_queries import QUERIES
 from tests.tables_page import GROUP_WORDS, PAGE, answer, maximal_registry, page
 
-pytestmark = pytest.mark.xdist_group("tables page")
-
 MOST_COLUMNS = 6
 MOST_ROWS = 8
 
