@@ -10,6 +10,7 @@ from typing import cast
 
 import dlt
 import duckdb
+from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import AnyDestination, Destination
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
@@ -47,6 +48,18 @@ def make_destination(name: str, database: Path) -> AnyDestination:
         raise DestinationUnusable(
             f'unknown destination "{name}": give one of dlt\'s, such as duckdb or postgres'
         ) from error
+
+
+def server_of(name: str) -> str:
+    """Where the warehouse of this name is, as dlt's configuration says: "warehouse:5432/analytics".
+
+    Empty where the configuration does not say: what is wrong with it is told when it is opened.
+    """
+    try:
+        destination = cast("AnyDestination", Destination.from_reference(name))
+        return destination.configuration(destination.spec(), accept_partial=True).data_location() or ""
+    except (UnknownDestinationModule, ConfigurationException):
+        return ""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ecr_source import catalog
 from ecr_source.access import Access
 from ecr_source.check import ScopeCheck, check
-from ecr_source.destination import DUCKDB, check_destination, make_destination
+from ecr_source.destination import DUCKDB, check_destination, make_destination, server_of
 from ecr_source.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.errors import DestinationUnusable, EcrSourceError
 from ecr_source.lake import FILESYSTEM
@@ -152,12 +152,14 @@ def _local_value(pipeline: dlt.Pipeline) -> str | None:
 
 def _place(settings: RunSettings) -> str:
     """What tells one destination from another."""
-    where = []
     if settings.destination == DUCKDB:
-        where = [str(Path(settings.database).absolute())]
-    elif settings.destination == FILESYSTEM and (url := dlt.config.get("destination.filesystem.bucket_url", str)):
-        where = [url if "://" in url else str(Path(url).absolute())]
-    return " ".join([settings.destination, *where, settings.dataset])
+        where = str(Path(settings.database).absolute())
+    elif settings.destination == FILESYSTEM:
+        url = dlt.config.get("destination.filesystem.bucket_url", str) or ""
+        where = url if "://" in url or not url else str(Path(url).absolute())
+    else:
+        where = server_of(settings.destination)
+    return " ".join(part for part in (settings.destination, where, settings.dataset) if part)
 
 
 def _may_run_twice(settings: RunSettings) -> bool:

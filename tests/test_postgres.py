@@ -18,6 +18,7 @@ from ecr_source.catalog.table import RunTable, Table
 from tests.conftest import ECR_SOURCE, environment, make_pipeline
 from tests.ecr_server import EcrServer, error
 from tests.postgres import Postgres
+from tests.registry import CREATED_AT
 from tests.warehouse import DATASET, DuckDbFile, PostgresDatabase, Warehouse
 
 TYPES = {
@@ -42,9 +43,9 @@ def load(server: EcrServer, folder: Path, into: Warehouse, **arguments: Any) -> 
     make_pipeline(folder, into).run(ecr_source(regions=["eu-west-1"], endpoint_url=server.url, **arguments))
 
 
-def run(server: EcrServer, into: Warehouse) -> None:
+def run(server: EcrServer, into: Warehouse, *options: str) -> None:
     done = subprocess.run(
-        [ECR_SOURCE, "run"], env=environment(server, into), capture_output=True, text=True, timeout=120
+        [ECR_SOURCE, "run", *options], env=environment(server, into), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
 
@@ -169,6 +170,16 @@ def test_the_connections_have_the_memory_unless_the_connection_string_says_other
     pipeline = make_pipeline(tmp_path, PostgresDatabase(warehouse.server, warehouse.url + given))
     with pipeline.sql_client() as client:
         assert client.execute_sql("SHOW work_mem") == [(expected,)]
+
+
+def test_each_database_has_cursors_of_its_own(server: EcrServer, postgres: Postgres) -> None:
+    databases = [PostgresDatabase(postgres, postgres.new_database()) for _ in range(2)]
+    for name, created_at, turns in (("api", CREATED_AT, databases), ("web", CREATED_AT + 1, databases[::-1])):
+        server.registry().put(name, created_at)
+        for database in turns:
+            run(server, database, "--mode", "incremental")
+    for database in databases:
+        assert database.query("SELECT repository_name FROM repositories ORDER BY 1") == [("api",), ("web",)]
 
 
 def test_history_of_many_rows_loads_in_under_30_seconds(
