@@ -100,7 +100,7 @@ def ended(airflow: Airflow, run_id: str) -> str:
 
 
 def test_the_dag_loads_every_scope_and_writes_one_ledger(airflow: Airflow, postgres: Postgres) -> None:
-    done = airflow.run("dags", "test", "ecr", "2026-11-10", "--conf", conf("tested"))
+    done = airflow.run("dags", "test", "ecr", "2026-11-20", "--conf", conf("tested"))
     assert done.returncode == 0, done.stdout + done.stderr
     repositories = "SELECT region, count(*) FROM tested.repositories GROUP BY 1 ORDER BY 1"
     assert postgres.rows(airflow.warehouse, repositories) == [(region, 9) for region in REGIONS]
@@ -116,7 +116,7 @@ def test_the_last_task_fails_and_names_what_is_incomplete(
     airflow: Airflow, server: EcrServer, postgres: Postgres
 ) -> None:
     server.fail(DENIED, region="us-east-1")
-    done = airflow.run("dags", "test", "ecr", "2026-11-10", "--conf", conf("denied"))
+    done = airflow.run("dags", "test", "ecr", "2026-11-20", "--conf", conf("denied"))
     assert done.returncode != 0
     sentence = f"cannot call ecr:DescribeRepositories in {ACCOUNT}/us-east-1: access denied"
     assert sentence in done.stdout + done.stderr
@@ -154,8 +154,10 @@ def test_the_commands_of_the_readme_run_as_pasted(scheduled: Airflow, postgres: 
     assert (tmp_path / "airflow/dags/ecr_airflow.py").read_text() == (PROJECT / "pipelines/ecr_airflow.py").read_text()
     (run,) = scheduled.request("dags/ecr/dagRuns?order_by=-run_after&limit=1")["dag_runs"]
     assert ended(scheduled, run["dag_run_id"]) == "success"
-    rows = postgres.rows(scheduled.warehouse, "SELECT region, count(*) FROM aws_ecr.repositories GROUP BY 1")
-    assert rows == [("eu-west-1", 9)]
+    told = f"SELECT DISTINCT region, status FROM extraction_scopes WHERE run_id = '{run['dag_run_id']}'"
+    assert postgres.rows(scheduled.warehouse, told) == [("eu-west-1", "complete")]
+    rows = "SELECT count(*) FROM repositories WHERE region = 'eu-west-1'"
+    assert postgres.rows(scheduled.warehouse, rows) == [(9,)]
 
 
 def test_a_worker_that_is_killed_while_it_loads_costs_nothing_but_a_retry(
