@@ -60,11 +60,14 @@ class Airflow:
         }
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
 
-    def run(self, *arguments: str, settings: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """An `airflow` command to its end."""
+    def run(
+        self, *arguments: str, settings: Mapping[str, str | None] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """An `airflow` command to its end; None unsets a variable of its environment."""
+        changed = {**self.environment, **(settings or {})}
         return subprocess.run(
             [ENVIRONMENT / "bin/airflow", *arguments],
-            env=self.environment | dict(settings or {}),
+            env={name: value for name, value in changed.items() if value is not None},
             capture_output=True,
             text=True,
         )

@@ -125,6 +125,17 @@ def test_the_last_task_fails_and_names_what_is_incomplete(
     assert postgres.rows(airflow.warehouse, ledger) == [("eu-west-1", "complete"), ("us-east-1", "denied")]
 
 
+def test_the_warehouse_may_stand_in_airflows_variable_for_dlt(airflow: Airflow, postgres: Postgres) -> None:
+    settings: dict[str, str | None] = {
+        "AIRFLOW_VAR_DLT_SECRETS_TOML": f'[destination.postgres]\ncredentials = "{airflow.warehouse}"',
+        "DESTINATION__POSTGRES__CREDENTIALS": None,
+    }
+    options = conf("by_variable", destination_conn_id=None)
+    done = airflow.run("dags", "test", "ecr", "2026-11-21", "--conf", options, settings=settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert postgres.rows(airflow.warehouse, "SELECT count(*) FROM by_variable.repositories") == [(9 * len(REGIONS),)]
+
+
 # Scheduler, Celery, two workers
 
 
