@@ -11,7 +11,18 @@ from typing import Self
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # The working directory and the environment are each process's own; `tests.forked` imports nothing that reads them.
-CONTEXT.set_forkserver_preload(["ecr_source.cli", "ecr_source.report.run", "psycopg2", "tests.forked"])
+CONTEXT.set_forkserver_preload(
+    [
+        *("ecr_source.cli", "ecr_source.report.run", "ecr_source.postgres_client", "psycopg2", "tests.forked"),
+        # What dlt imports when it first needs it.
+        *(
+            "dlt.common.libs.sql_alchemy_compat",
+            "dlt.destinations.impl.postgres.postgres",
+            "pyarrow.acero",
+            "pyarrow.csv",
+        ),
+    ]
+)
 
 
 class ForkedCommand:
