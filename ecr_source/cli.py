@@ -45,29 +45,37 @@ def _root(
 Region = Annotated[
     list[str] | None,
     typer.Option(
-        help="A region to read; repeatable. all: those that are enabled for the account. Default: the AWS session's."
+        "--region",
+        help="A region to read; repeatable. all: those that are enabled for the account. Default: the AWS session's.",
     ),
 ]
-ExcludeRegion = Annotated[list[str] | None, typer.Option(help="A region not to read; repeatable.")]
+ExcludeRegion = Annotated[list[str] | None, typer.Option("--exclude-region", help="A region not to read; repeatable.")]
 Profile = Annotated[str | None, typer.Option(help="An AWS profile. Default: boto3's credential chain.")]
 EndpointUrl = Annotated[str | None, typer.Option(help="The endpoint of all services, instead of AWS's own.")]
 RegistryId = Annotated[str | None, typer.Option(help="Another account's registry, by its account id.")]
 RoleArn = Annotated[
     list[str] | None,
-    typer.Option(help="A role to assume, in the account that is read; repeatable. {account} stands for each account."),
+    typer.Option(
+        "--role-arn",
+        help="A role to assume, in the account that is read; repeatable. {account} stands for each account.",
+    ),
 ]
-Account = Annotated[list[str] | None, typer.Option(help="An account that {account} stands for; repeatable.")]
+Account = Annotated[
+    list[str] | None, typer.Option("--account", help="An account that {account} stands for; repeatable.")
+]
 ExcludeAccount = Annotated[
-    list[str] | None, typer.Option(help="An account of the organization not to read; repeatable.")
+    list[str] | None, typer.Option("--exclude-account", help="An account of the organization not to read; repeatable.")
 ]
 Organization = Annotated[
     bool | None, typer.Option("--organization", help="{account} stands for all active accounts of the organization.")
 ]
 OrganizationalUnit = Annotated[
-    list[str] | None, typer.Option(help="Only accounts in this unit and below it, by its id; repeatable.")
+    list[str] | None,
+    typer.Option("--organizational-unit", help="Only accounts in this unit and below it, by its id; repeatable."),
 ]
 ExcludeOrganizationalUnit = Annotated[
-    list[str] | None, typer.Option(help="No accounts in this unit nor below it; repeatable.")
+    list[str] | None,
+    typer.Option("--exclude-organizational-unit", help="No accounts in this unit nor below it; repeatable."),
 ]
 ExternalId = Annotated[str | None, typer.Option(help="Handed to AssumeRole; better in SOURCES__ECR__EXTERNAL_ID.")]
 RoleSessionName = Annotated[str | None, typer.Option(help="Shown by CloudTrail.", show_default="ecr-source")]
@@ -77,12 +85,14 @@ Dataset = Annotated[str | None, typer.Option(help="The schema of the tables.", s
 TableOption = Annotated[
     list[str] | None,
     typer.Option(
+        "--table",
         help="A group of tables, or a table, to load; repeatable: repositories, images, policies, registry (these four"
-        " by default), findings, image_status, previews, manifests, public; all is all but manifests."
+        " by default), findings, image_status, previews, manifests, public; all is all but manifests.",
     ),
 ]
 Repository = Annotated[
-    list[str] | None, typer.Option(help="Load only this repository; repeatable. Others stay as they are.")
+    list[str] | None,
+    typer.Option("--repository", help="Load only this repository; repeatable. Others stay as they are."),
 ]
 FindingsFrom = Annotated[
     str | None,
@@ -109,16 +119,20 @@ MaxInFlight = Annotated[
 ]
 
 
+# Commands take their options as parameters, so that typer knows them, and read them all at once from the context.
+
+
 @app.command("run")
 def run_command(
-    region: Region = None,
-    exclude_region: ExcludeRegion = None,
-    role_arn: RoleArn = None,
-    account: Account = None,
-    exclude_account: ExcludeAccount = None,
+    context: typer.Context,
+    regions: Region = None,
+    exclude_regions: ExcludeRegion = None,
+    role_arns: RoleArn = None,
+    accounts: Account = None,
+    exclude_accounts: ExcludeAccount = None,
     organization: Organization = None,
-    organizational_unit: OrganizationalUnit = None,
-    exclude_organizational_unit: ExcludeOrganizationalUnit = None,
+    organizational_units: OrganizationalUnit = None,
+    exclude_organizational_units: ExcludeOrganizationalUnit = None,
     external_id: ExternalId = None,
     role_session_name: RoleSessionName = None,
     profile: Profile = None,
@@ -132,8 +146,8 @@ def run_command(
     ] = None,
     database: Database = None,
     dataset: Dataset = None,
-    table: TableOption = None,
-    repository: Repository = None,
+    tables: TableOption = None,
+    repositories: Repository = None,
     initial_value: Annotated[
         str | None, typer.Option(help="Incremental: load what was created from here on (ISO 8601).")
     ] = None,
@@ -179,54 +193,21 @@ def run_command(
     from ecr_source.report.plan import plan_and_report
     from ecr_source.report.run import run_and_report
 
-    settings = _settings(
-        regions=region,
-        exclude_regions=exclude_region,
-        role_arns=role_arn,
-        accounts=account,
-        exclude_accounts=exclude_account,
-        organization=organization,
-        organizational_units=organizational_unit,
-        exclude_organizational_units=exclude_organizational_unit,
-        external_id=external_id,
-        role_session_name=role_session_name,
-        profile=profile,
-        endpoint_url=endpoint_url,
-        registry_id=registry_id,
-        mode=mode,
-        destination=destination,
-        table_format=table_format,
-        database=str(database) if database else None,
-        dataset=dataset,
-        tables=table,
-        repositories=repository,
-        initial_value=initial_value,
-        end_value=end_value,
-        findings_from=findings_from,
-        findings_latest=findings_latest,
-        findings_pushed_within=findings_pushed_within,
-        findings_tag=findings_tag,
-        findings_max_age=findings_max_age,
-        moves_last_recorded_pull_time=moves_last_recorded_pull_time,
-        mask_accounts=mask_accounts,
-        max_in_flight=max_in_flight,
-        max_calls=max_calls,
-        max_seconds=max_seconds,
-        spool_folder=str(spool_folder) if spool_folder else None,
-    )
+    settings = _settings(context)
     raise typer.Exit(plan_and_report(settings) if dry_run else run_and_report(settings))
 
 
 @app.command("plan")
 def plan_command(
-    region: Region = None,
-    exclude_region: ExcludeRegion = None,
-    role_arn: RoleArn = None,
-    account: Account = None,
-    exclude_account: ExcludeAccount = None,
+    context: typer.Context,
+    regions: Region = None,
+    exclude_regions: ExcludeRegion = None,
+    role_arns: RoleArn = None,
+    accounts: Account = None,
+    exclude_accounts: ExcludeAccount = None,
     organization: Organization = None,
-    organizational_unit: OrganizationalUnit = None,
-    exclude_organizational_unit: ExcludeOrganizationalUnit = None,
+    organizational_units: OrganizationalUnit = None,
+    exclude_organizational_units: ExcludeOrganizationalUnit = None,
     external_id: ExternalId = None,
     role_session_name: RoleSessionName = None,
     profile: Profile = None,
@@ -235,8 +216,8 @@ def plan_command(
     destination: Destination = None,
     database: Database = None,
     dataset: Dataset = None,
-    table: TableOption = None,
-    repository: Repository = None,
+    tables: TableOption = None,
+    repositories: Repository = None,
     mask_accounts: MaskAccounts = None,
     max_in_flight: MaxInFlight = None,
 ) -> None:
@@ -247,47 +228,27 @@ def plan_command(
     from ecr_source.catalog import GROUPS
     from ecr_source.report.plan import plan_and_report
 
-    settings = _settings(
-        regions=region,
-        exclude_regions=exclude_region,
-        role_arns=role_arn,
-        accounts=account,
-        exclude_accounts=exclude_account,
-        organization=organization,
-        organizational_units=organizational_unit,
-        exclude_organizational_units=exclude_organizational_unit,
-        external_id=external_id,
-        role_session_name=role_session_name,
-        profile=profile,
-        endpoint_url=endpoint_url,
-        registry_id=registry_id,
-        destination=destination,
-        database=str(database) if database else None,
-        dataset=dataset,
-        tables=table or list(GROUPS),
-        repositories=repository,
-        mask_accounts=mask_accounts,
-        max_in_flight=max_in_flight,
-    )
+    settings = _settings(context, tables=list(GROUPS))
     raise typer.Exit(plan_and_report(settings))
 
 
 @app.command("check")
 def check_command(
-    region: Region = None,
-    exclude_region: ExcludeRegion = None,
-    role_arn: RoleArn = None,
-    account: Account = None,
-    exclude_account: ExcludeAccount = None,
+    context: typer.Context,
+    regions: Region = None,
+    exclude_regions: ExcludeRegion = None,
+    role_arns: RoleArn = None,
+    accounts: Account = None,
+    exclude_accounts: ExcludeAccount = None,
     organization: Organization = None,
-    organizational_unit: OrganizationalUnit = None,
-    exclude_organizational_unit: ExcludeOrganizationalUnit = None,
+    organizational_units: OrganizationalUnit = None,
+    exclude_organizational_units: ExcludeOrganizationalUnit = None,
     external_id: ExternalId = None,
     role_session_name: RoleSessionName = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     registry_id: RegistryId = None,
-    table: TableOption = None,
+    tables: TableOption = None,
     findings_from: FindingsFrom = None,
     moves_last_recorded_pull_time: MovesLastRecordedPullTime = None,
 ) -> None:
@@ -300,38 +261,22 @@ def check_command(
     """
     from ecr_source.report.check import check_and_report
 
-    settings = _settings(
-        regions=region,
-        exclude_regions=exclude_region,
-        role_arns=role_arn,
-        accounts=account,
-        exclude_accounts=exclude_account,
-        organization=organization,
-        organizational_units=organizational_unit,
-        exclude_organizational_units=exclude_organizational_unit,
-        external_id=external_id,
-        role_session_name=role_session_name,
-        profile=profile,
-        endpoint_url=endpoint_url,
-        registry_id=registry_id,
-        tables=table,
-        findings_from=findings_from,
-        moves_last_recorded_pull_time=moves_last_recorded_pull_time,
-    )
+    settings = _settings(context)
     raise typer.Exit(check_and_report(settings))
 
 
 @app.command("iam-policy")
 def iam_policy_command(
-    region: Region = None,
-    role_arn: RoleArn = None,
+    context: typer.Context,
+    regions: Region = None,
+    role_arns: RoleArn = None,
     organization: Organization = None,
     external_id: ExternalId = None,
     trusted_principal: Annotated[
         list[str] | None,
         typer.Option(help="Who may assume the role: an account id or an ARN; repeatable. Adds trust_policy."),
     ] = None,
-    table: TableOption = None,
+    tables: TableOption = None,
     findings_from: FindingsFrom = None,
 ) -> None:
     """Print the least IAM policies that a run with these options needs, as JSON; nothing is called.
@@ -344,22 +289,22 @@ def iam_policy_command(
     """
     from ecr_source.report.permissions import print_policies
 
-    settings = _settings(
-        regions=region,
-        role_arns=role_arn,
-        organization=organization,
-        external_id=external_id,
-        tables=table,
-        findings_from=findings_from,
-    )
+    settings = _settings(context)
     raise typer.Exit(print_policies(settings, trusted_principal or ()))
 
 
-def _settings(**given: object) -> RunSettings:
+def _settings(context: typer.Context, **defaults: object) -> RunSettings:
+    """The settings of a command, whose parameters are named like them; `defaults` stand for those not given."""
     from ecr_source.errors import ConfigurationError
     from ecr_source.report.run import UNUSABLE, refuse
-    from ecr_source.settings import resolve_settings
+    from ecr_source.settings import RunSettings, resolve_settings
 
+    parameters = {name: value for name, value in context.params.items() if value not in (None, ())}
+    given = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in (defaults | parameters).items()
+        if name in RunSettings.get_resolvable_fields()
+    }
     try:
         return resolve_settings(given)
     except ConfigurationError as error:
