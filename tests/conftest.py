@@ -18,6 +18,7 @@ import pytest
 from ecr_source import catalog, ecr_source, read_outcome
 from ecr_source.ledger import Outcome
 from tests.ecr_server import ACCESS_KEY, EcrServer, serving
+from tests.forked import run_forked
 from tests.postgres import Postgres, postgres_server
 from tests.warehouse import DATASET, DESTINATIONS, ON_EACH, DuckDbFile, PostgresDatabase, Row, Warehouse
 
@@ -162,13 +163,7 @@ def ecr(server: EcrServer, warehouse: Warehouse) -> Callable[..., subprocess.Com
     """The command line as a process: `ecr("run", "--region", "eu-west-1")` against the server and the database."""
 
     def command(*arguments: str, env: dict[str, str | None] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [ECR_SOURCE, *arguments],
-            capture_output=True,
-            text=True,
-            env=environment(server, warehouse, env),
-            timeout=120,
-        )
+        return run_forked(arguments, environment(server, warehouse, env), timeout=120)
 
     return command
 

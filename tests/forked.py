@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -60,14 +62,53 @@ class ForkedCommand:
         return self._process.exitcode, rest
 
 
+def run_forked(
+    arguments: Sequence[str], environment: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """`ecr-source` with these arguments to its end, as `subprocess.run` tells of it.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+    """
+    with TemporaryDirectory() as outputs:
+        written = [Path(outputs, name) for name in ("stdout", "stderr")]
+        task = (list(arguments), dict(environment), str(Path.cwd()), *map(str, written))
+        process = CONTEXT.Process(target=_command_to_its_end, args=task)
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(["ecr-source", *arguments], timeout)
+        stdout, stderr = (path.read_text() for path in written)
+        return subprocess.CompletedProcess(["ecr-source", *arguments], process.exitcode, stdout, stderr)
+
+
 def _command(arguments: list[str], environment: dict[str, str], folder: str, errors: Connection) -> None:
+    with Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), 1)
+    os.dup2(errors.fileno(), 2)
+    errors.close()
+    _type(arguments, environment, folder)
+
+
+def _command_to_its_end(
+    arguments: list[str], environment: dict[str, str], folder: str, stdout: str, stderr: str
+) -> None:
+    for number, path in enumerate((stdout, stderr), 1):
+        with Path(path).open("w") as output:
+            os.dup2(output.fileno(), number)
+    _type(arguments, environment, folder)
+
+
+def _type(arguments: list[str], environment: dict[str, str], folder: str) -> None:
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+
     from ecr_source.cli import app
 
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    os.dup2(errors.fileno(), 2)
-    errors.close()
-    with Path(os.devnull).open("w") as nothing:
-        os.dup2(nothing.fileno(), 1)
+    Container()[PluggableRunContext].reload(folder)  # dlt looked for .dlt where it was imported
     app(arguments, prog_name="ecr-source")

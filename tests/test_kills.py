@@ -182,7 +182,12 @@ class Runs:
 
 def read_until(command: ForkedCommand, start: str) -> None:
     """Reads what the command writes up to the line that starts so."""
-    assert any(line.startswith(start) for line in command.errors), f"no line {start}"
+    lines = []
+    for line in command.errors:
+        if line.startswith(start):
+            return
+        lines.append(line)
+    pytest.fail(f"no line {start}: {''.join(lines)}")
 
 
 @pytest.fixture
