@@ -12,7 +12,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from ecr_source import catalog
 from ecr_source.catalog.schema import column_descriptions
 from ecr_source.catalog.table import RunTable, Table
-from ecr_source.destination import DUCKDB
+from ecr_source.destination import is_duckdb
 from ecr_source.postgres_destination import is_postgres
 
 # The tables, and the columns, of a dataset with their comments; the name of the column is NULL for the table itself.
@@ -42,7 +42,7 @@ def write_comments(pipeline: dlt.Pipeline) -> None:
 
     Does nothing where the destination has no comments, or was not tried.
     """
-    if pipeline.destination.destination_name == DUCKDB:
+    if is_duckdb(pipeline):
         listing = _DUCKDB_COMMENTS
     elif is_postgres(pipeline):
         listing = _POSTGRES_COMMENTS

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -12,15 +10,16 @@ import dlt
 import duckdb
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import AnyDestination, Destination
+from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
+from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
 from ecr_source.errors import DestinationUnusable
-from ecr_source.lake import FILESYSTEM, check_merge
-from ecr_source.modes import Mode
-from ecr_source.postgres_destination import is_postgres, postgres
-from ecr_source.s3 import provide_s3
+from ecr_source.postgres_destination import check_may_create, is_postgres, postgres
+from ecr_source.s3 import check_bucket
 
 DUCKDB = "duckdb"
 _POSTGRES = "postgres"
@@ -38,11 +37,10 @@ def make_destination(name: str, database: Path) -> AnyDestination:
     if name == DUCKDB:
         credentials = DuckDbCredentials(str(database), global_config=_DUCKDB_SETTINGS)
         return cast("AnyDestination", dlt.destinations.duckdb(credentials))
-    if name == _POSTGRES:
-        return cast("AnyDestination", postgres())
-    if name == FILESYSTEM:
-        provide_s3()
     try:
+        # Under a name of its own a destination has its own settings: destination.<name>.destination_type says which.
+        if (dlt.config.get(f"destination.{name}.destination_type", str) or name) == _POSTGRES:
+            return cast("AnyDestination", postgres(destination_name=name))
         return cast("AnyDestination", Destination.from_reference(name))
     except UnknownDestinationModule as error:
         raise DestinationUnusable(
@@ -50,58 +48,63 @@ def make_destination(name: str, database: Path) -> AnyDestination:
         ) from error
 
 
-def server_of(name: str) -> str:
-    """Where the warehouse of this name is, as dlt's configuration says: "warehouse:5432/analytics".
+def is_duckdb(pipeline: dlt.Pipeline) -> bool:
+    """Whether `pipeline` loads into a DuckDB file."""
+    return isinstance(pipeline.destination, dlt.destinations.duckdb)
+
+
+def place_of(name: str) -> str:
+    """Where the warehouse of this name is, as dlt's configuration says: "warehouse:5432/analytics", "s3://lake/ecr".
 
     Empty where the configuration does not say: what is wrong with it is told when it is opened.
     """
     try:
         destination = cast("AnyDestination", Destination.from_reference(name))
-        return destination.configuration(destination.spec(), accept_partial=True).data_location() or ""
-    except (UnknownDestinationModule, ConfigurationException):
+        configuration = destination.configuration(destination.spec(), accept_partial=True)
+        if (
+            isinstance(configuration, FilesystemDestinationClientConfiguration)
+            and not configuration.is_local_filesystem
+        ):
+            return configuration.bucket_url
+        return configuration.data_location() or ""
+    except (UnknownDestinationModule, ConfigurationException, MissingDependencyException):
         return ""
 
 
-@contextmanager
-def loading_alone(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """While it lasts no other run loads into the dataset of `pipeline`, wherever it runs.
-
-    dlt merges by way of a second dataset, whose tables all runs share: two that load at once would mix their rows. It
-    holds on Postgres; a DuckDB file is one process's anyway.
-    """
-    if not is_postgres(pipeline):
-        yield
-        return
-    with pipeline.sql_client() as client:
-        # Released by the end of the connection, also when the process is killed.
-        client.execute_sql("SELECT pg_advisory_lock(hashtext(%s))", f"ecr-source {pipeline.dataset_name}")
-        yield
-
-
-def check_destination(pipeline: dlt.Pipeline, database: Path, mode: Mode, table_format: str | None) -> None:
+def check_destination(pipeline: dlt.Pipeline, database: Path) -> None:
     """Opens the destination of `pipeline`, so that what is wrong with it is said before anything is read.
-
-    A destination that lacks the mode's way of merging is refused: dlt would append instead.
 
     Raises:
         DestinationUnusable: with what is wrong, and what to do.
     """
-    check_merge(pipeline.destination, mode, table_format)
-    if pipeline.destination.destination_name == DUCKDB:
+    name = pipeline.destination.destination_name
+    if name == DUCKDB:
         return _check_duckdb(database, pipeline.dataset_name)
     try:
         with pipeline.destination_client() as client:
-            client.is_storage_initialized()
+            if not client.is_storage_initialized():
+                _check_can_be_made(pipeline, client)
+    except DestinationUnusable:
+        raise
     except MissingDependencyException as error:
+        packages = " ".join(f'"{package}"' for package in error.dependencies)
         raise DestinationUnusable(
-            f"the destination {pipeline.destination.destination_name} needs packages that are not installed:"
-            f" pip install {' '.join(error.dependencies)}"
+            f"the destination {name} needs packages that are not installed: pip install {packages}"
         ) from error
     except Exception as error:  # each driver has its own
         raise DestinationUnusable(
-            f"cannot open the destination {pipeline.destination.destination_name}: {_first_line(error)};"
+            f"cannot open the destination {name}: {_first_line(error)};"
             " check that it runs and what .dlt/secrets.toml or the environment say of it"
         ) from error
+
+
+def _check_can_be_made(pipeline: dlt.Pipeline, client: JobClientBase) -> None:
+    """Checks that the dataset, which is not there yet, can be made where nobody is asked before the load."""
+    if isinstance(client, FilesystemClient):
+        check_bucket(client)
+    if is_postgres(pipeline):
+        with pipeline.sql_client() as sql:
+            check_may_create(sql)
 
 
 def _check_duckdb(database: Path, dataset: str) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import dlt
+from dlt.destinations.exceptions import DatabaseException
 from dlt.extract import DltSource
 
 from ecr_source.comments import write_comments
-from ecr_source.destination import loading_alone
 from ecr_source.indexes import create_indexes
 from ecr_source.ledger import Outcome
+from ecr_source.postgres_lock import loading_alone
 from ecr_source.resumption import note_loaded_jobs
 from ecr_source.source import read_outcome
 from ecr_source.views import create_views
 from ecr_source.working_folder import delete_what_no_run_needs
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def load(pipeline: dlt.Pipeline, source: DltSource) -> Outcome:
@@ -46,9 +50,18 @@ def finish(pipeline: dlt.Pipeline) -> None:
 
 
 def load_alone(pipeline: dlt.Pipeline) -> None:
-    """Loads what was normalised while no other does, and brings views, comments and indexes up to date."""
+    """Loads what was normalised while no other does, and brings views, comments and indexes up to date.
+
+    Raises:
+        PipelineStepFailed, DestinationException: the destination failed.
+        LockLost: another load may have come between.
+    """
     with loading_alone(pipeline):
         pipeline.load()
-        create_views(pipeline)
-        write_comments(pipeline)
-        create_indexes(pipeline)
+        for complete in (create_views, write_comments, create_indexes):
+            try:
+                complete(pipeline)
+            except DatabaseException as error:  # the rows are there all the same
+                _LOGGER.warning(
+                    "loaded, but it failed to %s: %s", complete.__name__.replace("_", " "), " ".join(str(error).split())
+                )

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dlt
 from dlt.common.configuration import configspec
+from dlt.common.typing import TSecretStrValue
 from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration, PostgresCredentials
+from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltResource
 
-from ecr_source.errors import ConfigurationError
+from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.modes import History, Mode
 
 if TYPE_CHECKING:
     from ecr_source.postgres_client import ExactPostgresClient
 
 WORK_MEM = "256MB"
-"""What the connections of `postgres` may use for one sort or hash, unless the connection string says otherwise.
+"""What the connections of `postgres` may use for one sort or hash.
 
 dlt's scd2 asks for the rows that are NOT IN the new ones: without the memory for all their hashes, Postgres looks
 through the list for each row. 300,000 rows take ten minutes with the 4 MB that servers give, and seconds with this.
@@ -27,13 +29,27 @@ _LEAST_WORK_MEM_MB = 64
 """Enough for 300,000 hashes."""
 
 
+_OPTIONS = {
+    "work_mem": WORK_MEM,
+    # Of a machine that is gone Postgres would keep the sessions, and their locks, for two hours.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""What the connections of `postgres` ask of the server, unless the connection string says otherwise."""
+
+
 @configspec(init=False)
 class _Credentials(PostgresCredentials):
+    # Not needed where a password file, a certificate or the socket says who it is.
+    password: TSecretStrValue | None = None  # type: ignore[assignment]
+    host: str | None = None  # type: ignore[assignment]
+
     def get_query(self) -> dict[str, Any]:
         query = super().get_query()
-        options = query.get("options", "")
-        if "work_mem" not in options:
-            query["options"] = f"{options} -c work_mem={WORK_MEM}".strip()
+        given = query.get("options", "")
+        ours = [f"-c {name}={value}" for name, value in _OPTIONS.items() if name not in given]
+        query["options"] = " ".join(filter(None, [given, *ours]))
         return query
 
 
@@ -88,4 +104,21 @@ def check_memory(pipeline: dlt.Pipeline, mode: Mode) -> None:
         raise ConfigurationError(
             f"history mode on Postgres needs a work_mem of {_LEAST_WORK_MEM_MB} MB, and the connection has {shown}: use"
             f" the destination ecr_source.postgres, or ALTER ROLE … SET work_mem = '{WORK_MEM}'"
+        )
+
+
+def check_may_create(client: SqlClientBase[Any]) -> None:
+    """Checks that the role may make the dataset of `client`.
+
+    Raises:
+        DestinationUnusable: it may not.
+    """
+    rows = client.execute_sql(
+        "SELECT has_database_privilege(current_database(), 'CREATE'), current_user, current_database()"
+    )
+    ((may_create, role, database),) = rows or ()
+    if not may_create:
+        raise DestinationUnusable(
+            f'the role "{role}" may not make the schema "{client.dataset_name}": GRANT CREATE ON DATABASE "{database}"'
+            f' TO "{role}", or give the --dataset of a schema that is there'
         )

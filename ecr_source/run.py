@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dlt
 import pyarrow as pa
+from dlt.common.destination import AnyDestination
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -15,10 +18,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ecr_source import catalog
 from ecr_source.access import Access
 from ecr_source.check import ScopeCheck, check
-from ecr_source.destination import DUCKDB, check_destination, make_destination, server_of
+from ecr_source.destination import DUCKDB, check_destination, make_destination, place_of
 from ecr_source.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.errors import DestinationUnusable, EcrSourceError
-from ecr_source.lake import FILESYSTEM
+from ecr_source.lake import check_merge
 from ecr_source.ledger import Outcome
 from ecr_source.load_walk import check_side_effects, spool_folder_of
 from ecr_source.loading import finish, load
@@ -54,16 +57,16 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     # Arrow's own pools keep a heap for each thread: with 32 threads twice the memory, at the same speed.
     pa.set_memory_pool(pa.system_memory_pool())
     source = ecr_source(**{name: value for name, value in settings.items() if name not in _OF_THE_DESTINATION})
+    mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
+    check_merge(_destination(settings), mode, settings.table_format)
     check_credentials(access_of(settings))
-    with working_folder(_place(settings), shared=_may_run_twice(settings)) as folder:
+    with working_folder(_place(settings), shared=_may_run_twice(settings)) as folder, _told_as_load_failed(folder):
         for left in folder.left_behind():
             finish(open_pipeline(settings, progress, left))
             left.delete()
         pipeline = open_pipeline(settings, progress, folder)
         try:
             return load(pipeline, source)
-        except PipelineStepFailed as failure:
-            raise _reason(failure, folder) from failure
         finally:
             shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
 
@@ -116,31 +119,52 @@ def open_pipeline(settings: RunSettings, progress: Collector, folder: WorkingFol
     Raises:
         DestinationUnusable: the destination cannot be opened, or rows for another one wait in the working folder.
     """
-    database = Path(settings.database).absolute()
     if dlt.config.get("load.delete_completed_jobs") is None:
         dlt.config["load.delete_completed_jobs"] = True  # dlt would keep a copy of all rows of all runs
+    _leave_other_place(folder)
     pipeline = dlt.pipeline(
         PIPELINE_NAME,
         pipelines_dir=str(folder.path),
-        destination=make_destination(settings.destination, database),
+        destination=_destination(settings),
         dataset_name=settings.dataset,
         progress=progress,
     )
-    mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
-    check_destination(pipeline, database, mode, settings.table_format)
-    before = _local_value(pipeline)
-    if before != folder.place and pipeline.has_data:
-        # dlt keeps cursors and mode in the working folder; those of another database are wrong here, and this one's
-        # are restored from it.
-        if before is None and pipeline.has_pending_data:
-            return pipeline  # of a script with the same pipeline name
-        if pipeline.has_pending_data:
-            raise DestinationUnusable(
-                f'rows that an interrupted run read for "{before}" wait to be loaded there: run for it first'
-            )
-        pipeline = pipeline.drop()
-    pipeline.set_local_state_val(_PLACE, folder.place)
+    check_destination(pipeline, _database(settings))
+    if not pipeline.has_pending_data:  # what waits may be of a script with the same pipeline name
+        pipeline.set_local_state_val(_PLACE, folder.place)
     return pipeline
+
+
+def _leave_other_place(folder: WorkingFolder) -> None:
+    """Forgets what dlt keeps of another database in the working folder: its cursors and its mode are wrong here.
+
+    Those of this one are restored from it.
+    """
+    pipeline = dlt.pipeline(PIPELINE_NAME, pipelines_dir=str(folder.path))
+    before = _local_value(pipeline)
+    if before == folder.place or not pipeline.has_data:
+        return
+    if not pipeline.has_pending_data:
+        pipeline.deactivate()
+        shutil.rmtree(pipeline.working_dir)  # drop() would keep the other destination, and dlt warn of it
+    elif before is not None:
+        raise DestinationUnusable(
+            f'rows that an interrupted run read for "{before}" wait to be loaded there: run for it first, or'
+            f' "{_give_up(folder)}"'
+        )
+
+
+def _give_up(folder: WorkingFolder) -> str:
+    """The command that gives up what waits to be loaded."""
+    return f"dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages"
+
+
+def _destination(settings: RunSettings) -> AnyDestination:
+    return make_destination(settings.destination, _database(settings))
+
+
+def _database(settings: RunSettings) -> Path:
+    return Path(settings.database).absolute()
 
 
 def _local_value(pipeline: dlt.Pipeline) -> str | None:
@@ -152,13 +176,7 @@ def _local_value(pipeline: dlt.Pipeline) -> str | None:
 
 def _place(settings: RunSettings) -> str:
     """What tells one destination from another."""
-    if settings.destination == DUCKDB:
-        where = str(Path(settings.database).absolute())
-    elif settings.destination == FILESYSTEM:
-        url = dlt.config.get("destination.filesystem.bucket_url", str) or ""
-        where = url if "://" in url or not url else str(Path(url).absolute())
-    else:
-        where = server_of(settings.destination)
+    where = str(_database(settings)) if settings.destination == DUCKDB else place_of(settings.destination)
     return " ".join(part for part in (settings.destination, where, settings.dataset) if part)
 
 
@@ -167,16 +185,21 @@ def _may_run_twice(settings: RunSettings) -> bool:
     return settings.destination != DUCKDB and settings.mode != IncrementalAppend.name
 
 
-def _reason(failure: PipelineStepFailed, folder: WorkingFolder) -> BaseException:
-    causes = list(_causes(failure))
-    for cause in causes:
-        if isinstance(cause, (EcrSourceError, KeyboardInterrupt)):
-            return cause
-    text = " ".join(str(causes[-1]).split())
-    return LoadFailed(
-        f"cannot {failure.step} what was read: {text}; the next run goes on from here"
-        f' ("dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages" gives up what waits)'
-    )
+@contextmanager
+def _told_as_load_failed(folder: WorkingFolder) -> Iterator[None]:
+    """Tells of what went wrong between dlt and the destination in one sentence, or raises what caused it."""
+    try:
+        yield
+    except (PipelineStepFailed, DestinationException) as failure:
+        causes = list(_causes(failure))
+        for cause in causes:
+            if isinstance(cause, (EcrSourceError, KeyboardInterrupt)):
+                raise cause from failure
+        step = failure.step if isinstance(failure, PipelineStepFailed) else "load"
+        raise LoadFailed(
+            f"cannot {step} what was read: {' '.join(str(causes[-1]).split())}; the next run goes on from here"
+            f' ("{_give_up(folder)}" gives up what waits)'
+        ) from failure
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

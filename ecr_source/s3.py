@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import fsspec
 from botocore.session import Session
+from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.implementations.arrow import ArrowFSWrapper
-from pyarrow.fs import FileInfo, S3FileSystem
+from pyarrow.fs import FileInfo, FileType, S3FileSystem
+
+from ecr_source.errors import DestinationUnusable
 
 
 class ArrowS3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
@@ -62,3 +66,19 @@ def provide_s3() -> None:
     """
     if find_spec("s3fs") is None:
         fsspec.register_implementation("s3", ArrowS3, clobber=True)
+
+
+def check_bucket(lake: FilesystemClient) -> None:
+    """Checks that the bucket of a lake on S3 is there.
+
+    Raises:
+        DestinationUnusable: S3 says that it is not.
+    """
+    if not isinstance(lake.fs_client, ArrowS3):
+        return
+    bucket = lake.bucket_path.partition("/")[0]
+    with suppress(OSError):  # whoever may write into a bucket need not be allowed to ask for it
+        if lake.fs_client.fs.get_file_info(bucket).type == FileType.NotFound:
+            raise DestinationUnusable(
+                f'there is no bucket "{bucket}": make it, or correct the bucket_url {lake.config.bucket_url}'
+            )

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,28 @@ class Postgres:
     def _url(self, database: str) -> str:
         # The server asks for no password, but dlt does not take credentials without one.
         return f"postgresql://{_SUPERUSER}:unasked@127.0.0.1:{self._port}/{database}"
+
+
+@contextmanager
+def loading_lock_held(url: str, dataset: str) -> Iterator[Callable[..., int]]:
+    """As long as somebody else loads into the dataset; tells how many wait for the end of that, and for how long."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"ecr-source {dataset}"])
+
+        def waiting(longer_than: str = "0 s") -> int:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND wait_event = 'advisory' AND clock_timestamp() - query_start > %s",
+                [longer_than],
+            )
+            return int(cursor.fetchone()[0])
+
+        yield waiting
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ecr_source import catalog, ecr_source, postgres
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
-from tests.conftest import ECR_SOURCE, environment, make_pipeline
+from ecr_source.postgres_lock import LockLost, loading_alone
+from tests.conftest import environment, make_pipeline
 from tests.ecr_server import EcrServer, error
-from tests.postgres import Postgres
+from tests.forked import run_forked
+from tests.postgres import Postgres, loading_lock_held
 from tests.registry import CREATED_AT
 from tests.warehouse import DATASET, DuckDbFile, PostgresDatabase, Warehouse
 
@@ -43,11 +46,11 @@ def load(server: EcrServer, folder: Path, into: Warehouse, **arguments: Any) -> 
     make_pipeline(folder, into).run(ecr_source(regions=["eu-west-1"], endpoint_url=server.url, **arguments))
 
 
-def run(server: EcrServer, into: Warehouse, *options: str) -> None:
-    done = subprocess.run(
-        [ECR_SOURCE, "run", *options], env=environment(server, into), capture_output=True, text=True, timeout=120
-    )
+def run(server: EcrServer, into: Warehouse, *options: str) -> str:
+    """A run that succeeds; what it wrote to standard error."""
+    done = run_forked(["run", *options], environment(server, into), timeout=120)
     assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 # What arrives
@@ -141,6 +144,99 @@ def test_one_scope_among_many_is_found_by_an_index(server: EcrServer, warehouse:
     indexes = "SELECT count(*), count(DISTINCT tablename) FROM pg_indexes WHERE indexname LIKE 'repositor%'"
     ((there, tables),) = warehouse.query(f"{indexes} AND schemaname = '{DATASET}'")
     assert there == tables
+
+
+# What others own, and what a role may not do
+
+
+@pytest.fixture
+def as_loader(warehouse: PostgresDatabase) -> Iterator[PostgresDatabase]:
+    """The database as a role sees it that owns nothing, and that is asked for no password."""
+    warehouse.query("CREATE ROLE loader LOGIN")
+    yield PostgresDatabase(warehouse.server, warehouse.url.replace("//ecr:unasked@", "//loader@"))
+    warehouse.query("DROP OWNED BY loader; DROP ROLE loader")
+
+
+def test_a_role_that_owns_nothing_loads_what_it_may_and_leaves_the_views_alone(
+    server: EcrServer, warehouse: PostgresDatabase, as_loader: PostgresDatabase
+) -> None:
+    run(server, warehouse)
+    schemas = f"{DATASET}, {DATASET}_staging"
+    warehouse.query(f"GRANT ALL ON SCHEMA {schemas} TO loader; GRANT ALL ON ALL TABLES IN SCHEMA {schemas} TO loader")
+    assert "ecr_freshness" not in run(server, as_loader)
+    assert warehouse.query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
+
+
+def test_a_role_that_may_not_make_the_schema_is_refused_before_anything_is_read(
+    server: EcrServer, as_loader: PostgresDatabase
+) -> None:
+    refused = run_forked(["run"], environment(server, as_loader), timeout=60)
+    assert refused.returncode == 2
+    assert f'the role "loader" may not make the schema "{DATASET}": GRANT CREATE ON DATABASE' in refused.stderr
+    assert "DescribeRepositories" not in server.calls
+
+
+def test_a_view_of_an_older_version_with_other_columns_is_made_anew(
+    server: EcrServer, warehouse: PostgresDatabase
+) -> None:
+    run(server, warehouse)
+    warehouse.query("DROP VIEW ecr_freshness; CREATE VIEW ecr_freshness AS SELECT 1 AS older")
+    run(server, warehouse)
+    assert warehouse.query("SELECT DISTINCT last_status FROM ecr_freshness") == [("complete",)]
+
+
+def test_a_view_that_another_one_needs_stays_as_it_was_and_the_run_says_so(
+    server: EcrServer, warehouse: PostgresDatabase
+) -> None:
+    run(server, warehouse)
+    warehouse.query("DROP VIEW ecr_freshness; CREATE VIEW ecr_freshness AS SELECT 1 AS older")
+    warehouse.query("CREATE VIEW mine AS SELECT * FROM ecr_freshness")
+    assert 'ecr_freshness" stays as it was: cannot drop view ecr_freshness' in run(server, warehouse)
+    assert warehouse.query("SELECT older FROM mine") == [(1,)]
+
+
+def test_a_destination_under_a_name_of_its_own_is_postgres_all_the_same(
+    server: EcrServer, warehouse: PostgresDatabase
+) -> None:
+    server.registry().put("api")
+    server.registry().tags["api"] = {"empty": ""}
+    settings: dict[str, str | None] = {
+        "DESTINATION__REPORTING__DESTINATION_TYPE": "postgres",
+        "DESTINATION__REPORTING__CREDENTIALS": warehouse.url,
+    }
+    command = ["run", "--destination", "reporting", "--table", "repositories"]
+    done = run_forked(command, environment(server, Path("unused.duckdb"), settings), timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert warehouse.query("SELECT tag_value FROM repository_tags") == [("",)]
+    assert warehouse.query("SELECT DISTINCT last_status FROM ecr_freshness") == [("complete",)]
+
+
+def test_a_run_into_postgres_after_one_into_duckdb_says_nothing_of_it(
+    server: EcrServer, warehouse: PostgresDatabase, database: Path
+) -> None:
+    for into in (DuckDbFile(database), warehouse, DuckDbFile(database)):
+        assert "[WARNING]" not in run(server, into)
+
+
+# One load at a time
+
+
+def test_a_load_waits_for_its_turn_longer_than_a_statement_may_take(
+    server: EcrServer, warehouse: PostgresDatabase
+) -> None:
+    hurried = PostgresDatabase(warehouse.server, f"{warehouse.url}?options=-c%20statement_timeout%3D2s")
+    with ThreadPoolExecutor(1) as pool, loading_lock_held(warehouse.url, DATASET) as waiting:
+        loading = pool.submit(run, server, hurried)
+        while not waiting(longer_than="2.5 s"):
+            assert not loading.done(), loading.result()
+    loading.result()
+    assert warehouse.query("SELECT DISTINCT status FROM extraction_scopes") == [("complete",)]
+
+
+def test_a_load_that_lost_its_turn_while_it_loaded_says_so(tmp_path: Path, warehouse: PostgresDatabase) -> None:
+    pipeline = make_pipeline(tmp_path, warehouse)
+    with pytest.raises(LockLost, match=f'kept other loads out of "{DATASET}" was lost'), loading_alone(pipeline):
+        warehouse.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
 
 
 # The memory of history

@@ -54,6 +54,7 @@ ORDER = [
     "modes",
     "postgres_destination",
     "postgres_client",
+    "postgres_lock",
     "s3",
     "lake",
     "earlier",
@@ -116,6 +117,14 @@ def test_a_module_imports_only_from_those_before_it(module: str) -> None:
         if name.startswith("ecr_source."):
             inner = name.removeprefix("ecr_source.")
             assert ORDER.index(inner) < ORDER.index(module), f"{module} imports {inner}"
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_nothing_in_the_package_knows_airflow(module: str) -> None:
+    code = ast.walk(ast.parse(modules()[module].read_text()))
+    names = [alias.name for node in code if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in code if isinstance(node, ast.ImportFrom)]
+    assert not any(name.partition(".")[0] == "airflow" for name in names)
 
 
 @pytest.mark.parametrize("module", WITHOUT_DLT)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ECR_SOURCE, Row, environment
+from tests.conftest import Row, environment
 from tests.ecr_server import EcrServer
+from tests.forked import ForkedCommand
 from tests.postgres import Postgres
 from tests.test_interruptions import hold_page, running
 
@@ -71,23 +72,19 @@ def test_a_run_into_another_file_goes_on_meanwhile_and_leaves_no_folder_behind(
 # Postgres
 
 
-def start(server: EcrServer, url: str, *arguments: str) -> subprocess.Popen[str]:
-    settings = {"DESTINATION__POSTGRES__CREDENTIALS": url}
+def start(server: EcrServer, url: str, *arguments: str) -> ForkedCommand:
+    settings: dict[str, str | None] = {"DESTINATION__POSTGRES__CREDENTIALS": url}
     regions = [f"--region={region}" for region in REGIONS]
-    return subprocess.Popen(
-        [ECR_SOURCE, "run", "--destination", "postgres", *regions, *arguments],
-        env=environment(server, Path("unused.duckdb"), dict(settings)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ["run", "--destination", "postgres", *regions, *arguments]
+    return ForkedCommand(command, environment(server, Path("unused.duckdb"), settings))
 
 
-def ended(*runs: subprocess.Popen[str]) -> list[int]:
+def ended(*runs: ForkedCommand) -> list[int]:
     codes = []
     for run in runs:
-        _, errors = run.communicate(timeout=120)
-        codes.append(run.returncode)
+        with run:
+            code, errors = run.end()
+        codes.append(code)
         print(errors)
     return codes
 

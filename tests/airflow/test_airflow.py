@@ -6,12 +6,10 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
 from ecr_source import catalog
@@ -27,7 +25,7 @@ from tests.airflow.installation import (
 from tests.conftest import Row, environment
 from tests.ecr_server import ACCOUNT, DENIED, EcrServer, serving
 from tests.forked import ForkedCommand
-from tests.postgres import Postgres, postgres_server
+from tests.postgres import Postgres, loading_lock_held, postgres_server
 from tests.readme import blocks, section, typed
 
 TABLES = ["repositories", "images"]
@@ -191,24 +189,6 @@ def test_a_worker_that_is_killed_while_it_loads_costs_nothing_but_a_retry(
     )
     tables = len(catalog.select_tables(TABLES)) * len(regions)
     assert postgres.rows(scheduled.warehouse, ledger) == [(tables, tables)]
-
-
-@contextmanager
-def loading_lock_held(url: str, dataset: str) -> Iterator[Callable[[], int]]:
-    """As long as somebody else loads into the dataset; tells how many wait for the end of that."""
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    try:
-        cursor = connection.cursor()
-        cursor.execute(f"SELECT pg_advisory_lock(hashtext('ecr-source {dataset}'))")
-
-        def waiting() -> int:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-            return int(cursor.fetchone()[0])
-
-        yield waiting
-    finally:
-        connection.close()
 
 
 def wait_until(airflow: Airflow, is_true: Callable[[], bool]) -> None:
