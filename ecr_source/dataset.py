@@ -8,7 +8,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ecr_source import catalog
 from ecr_source.errors import ConfigurationError
-from ecr_source.lake import open_tables
+from ecr_source.lake import PARQUET, is_lake, loaded_format, open_tables
 from ecr_source.pseudonyms import Pseudonyms
 
 _NOBODY = "000000000000"
@@ -29,16 +29,17 @@ def keep_mode(mode: str) -> None:
 
 def keep_format(table_format: str | None) -> None:
     """A lake keeps the table format of its first load: rows of one format are out of sight beside those of another."""
-    state = dlt.current.source_state()
-    if "mode" not in state and table_format is not None:
-        state["table_format"] = table_format
-    before = state.get("table_format")
-    if before != table_format:
+    pipeline = dlt.current.pipeline()
+    if not is_lake(pipeline.destination):
+        return
+    given = table_format or PARQUET
+    loaded = loaded_format(pipeline, catalog.EXTRACTION_SCOPES.name)
+    before = dlt.current.source_state().setdefault("table_format", loaded or given)
+    if before != given:
+        go_on = "without --table-format" if before == PARQUET else f"with --table-format {before}"
         raise ConfigurationError(
-            f'the dataset "{dlt.current.pipeline().dataset_name}" was loaded as {before or "Parquet"}, and its rows'
-            f" would be out of sight beside {table_format or 'Parquet'}:"
-            f" go on {f'with --table-format {before}' if before else 'without --table-format'}, or load into another"
-            " dataset"
+            f'the dataset "{pipeline.dataset_name}" was loaded as {before}, and its rows would be out of sight beside'
+            f" {given}: go on {go_on}, or load into another dataset"
         )
 
 

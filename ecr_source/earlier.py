@@ -8,9 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import cast
 
 import dlt
 import pyarrow as pa
+from dlt.common.destination.dataset import DBApiCursor
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 
@@ -110,8 +112,19 @@ class Loaded:
             source = client.make_qualified_table_name(table.name)
             sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608 (names of ours)
             with client.execute_query(sql, scope.registry_id, scope.region) as cursor:
-                rows = cursor.arrow()
-        return schema.empty_table() if rows is None else rows.cast(schema)
+                return fetch_all(cursor, schema)
+
+
+def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:
+    """All rows of a query whose columns are those of `schema`, with that schema.
+
+    What drivers hand over differs: BigQuery's is batches, Snowflake's has names in upper case, or is None.
+    """
+    parts = [part for part in cursor.iter_arrow(chunk_size=cast("int", None)) if part is not None]
+    tables = [pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part for part in parts]
+    return pa.concat_tables(
+        [table.rename_columns(schema.names).cast(schema) for table in tables] or [schema.empty_table()]
+    )
 
 
 def _newest(rows: pa.Table, newest: pa.Table, key: list[str]) -> pa.Table:

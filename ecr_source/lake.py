@@ -22,9 +22,11 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem, SubTreeFileSystem
 from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.modes import Mode, Snapshot
 
-FILESYSTEM = "filesystem"
+PARQUET = "Parquet"
+"""The format of tables that are files and nothing else."""
+
 _PACKAGES = {"delta": "deltalake", "iceberg": "pyiceberg"}
-"""The formats of tables, and the package that writes each."""
+"""The other formats, and the package that writes each."""
 
 
 def check_merge(destination: AnyDestination, mode: Mode, table_format: str | None) -> None:
@@ -36,10 +38,9 @@ def check_merge(destination: AnyDestination, mode: Mode, table_format: str | Non
     """
     if table_format is not None and table_format not in _PACKAGES:
         raise ConfigurationError(f'unknown table format "{table_format}": it is one of {", ".join(_PACKAGES)}')
-    name = destination.destination_name
-    if table_format is not None and name != FILESYSTEM:
+    if table_format is not None and not is_lake(destination):
         raise DestinationUnusable(
-            f"{table_format} tables are a lake's, and the destination {name} has its own:"
+            f"{table_format} tables are a lake's, and the destination {destination.destination_name} has its own:"
             " leave the table format out, or use the destination filesystem"
         )
     if table_format is not None and find_spec(_PACKAGES[table_format]) is None:
@@ -53,8 +54,8 @@ def check_merge(destination: AnyDestination, mode: Mode, table_format: str | Non
         return
     cannot = "replace rows" if mode.name == Snapshot.name else "keep versions"
     raise DestinationUnusable(
-        f"{_tables(name, table_format)} cannot {cannot} ({strategy}), which {mode.name} mode needs:"
-        f" use {_instead(name, mode)}"
+        f"{_tables(destination, table_format)} cannot {cannot} ({strategy}), which {mode.name} mode needs:"
+        f" use {_instead(destination, mode)}"
     )
 
 
@@ -70,18 +71,30 @@ def _strategies(destination: AnyDestination, table_format: str | None) -> Collec
     return selector(strategies, table_schema={"table_format": made or "native"})
 
 
-def _tables(destination: str, table_format: str | None) -> str:
-    if destination != FILESYSTEM:
-        return f"the destination {destination}"
-    return f"{table_format} tables" if table_format else "plain Parquet files"
+def _tables(destination: AnyDestination, table_format: str | None) -> str:
+    if not is_lake(destination):
+        return f"the destination {destination.destination_name}"
+    return f"{table_format} tables" if table_format else f"plain {PARQUET} files"
 
 
-def _instead(destination: str, mode: Mode) -> str:
-    if destination != FILESYSTEM:
+def _instead(destination: AnyDestination, mode: Mode) -> str:
+    if not is_lake(destination):
         return "--mode incremental, or another destination"
     if mode.name == Snapshot.name:
         return "--table-format delta, or --mode incremental"
     return "--mode snapshot with --table-format delta, or another destination, such as duckdb or postgres"
+
+
+def is_lake(destination: AnyDestination) -> bool:
+    """Whether it is files in a folder or a bucket: dlt's destination filesystem, under whatever name."""
+    return isinstance(destination, dlt.destinations.filesystem)
+
+
+def loaded_format(pipeline: dlt.Pipeline, table: str) -> str | None:
+    """The format of a table of the pipeline's lake: `delta`, `iceberg` or `PARQUET`; None if there is no such table."""
+    with pipeline.destination_client() as files:
+        assert isinstance(files, FilesystemClient)
+        return _format(files, table)
 
 
 @contextmanager
@@ -91,7 +104,7 @@ def open_tables(pipeline: dlt.Pipeline) -> Iterator[SqlClientBase[Any]]:
     Raises:
         SqlClientNotAvailable: the destination has none.
     """
-    if pipeline.destination.destination_name != FILESYSTEM:
+    if not is_lake(pipeline.destination):
         with pipeline.sql_client() as client:
             yield client
         return
@@ -122,19 +135,36 @@ class _LakeSqlClient(FilesystemSqlClient):
 
 
 def _rows(files: FilesystemClient, table: str) -> ds.Dataset | pa.Table | None:
-    try:
-        paths = sorted(files.list_table_files(table))
-    except DestinationUndefinedEntity:
-        return None
+    match _format(files, table):
+        case "delta":
+            return _delta_table(files, table)
+        case "iceberg":
+            return _iceberg_table(files, table)
+        case "Parquet":
+            return _parquet_files(files, table)
+    return None
+
+
+def _format(files: FilesystemClient, table: str) -> str | None:
+    paths = _paths(files, table)
     folder = files.get_table_dir(table)
     inside = {path.removeprefix(folder).split(files.pathlib.sep)[0] for path in paths}
     if "_delta_log" in inside:
-        return _delta_table(files, table)
+        return "delta"
     if "metadata" in inside:
-        return _iceberg_table(files, table)
-    paths = [path for path in paths if path.endswith(".parquet")]
-    if not paths:
-        return None
+        return "iceberg"
+    return PARQUET if any(path.endswith(".parquet") for path in paths) else None
+
+
+def _paths(files: FilesystemClient, table: str) -> list[str]:
+    try:
+        return sorted(files.list_table_files(table))
+    except DestinationUndefinedEntity:
+        return []
+
+
+def _parquet_files(files: FilesystemClient, table: str) -> ds.Dataset:
+    paths = [path for path in _paths(files, table) if path.endswith(".parquet")]
     newest = ds.dataset(paths[-1], filesystem=files.fs_client, format="parquet").schema  # it has all columns
     return ds.dataset(paths, filesystem=files.fs_client, format="parquet", schema=newest)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import dlt
 from dlt.common.destination.exceptions import SqlClientNotAvailable
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
 
 from ecr_source import catalog
 from ecr_source.access import Access
@@ -20,7 +20,7 @@ from ecr_source.catalog.public import DESCRIBE_REPOSITORIES as DESCRIBE_PUBLIC_R
 from ecr_source.catalog.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
-from ecr_source.errors import CallFailed
+from ecr_source.errors import CallFailed, DestinationUnusable
 from ecr_source.lake import open_tables
 from ecr_source.pseudonyms import Pseudonyms
 from ecr_source.scopes import Found, Unreachable, find_scopes
@@ -75,6 +75,10 @@ class Known:
                 return client.execute_sql(sql, loaded_as) or ()
         except (DatabaseUndefinedRelation, SqlClientNotAvailable):
             return ()
+        except DatabaseException as error:
+            raise DestinationUnusable(
+                f"cannot read {table} in {self._pipeline.dataset_name}: {' '.join(str(error).split())}"
+            ) from error
 
 
 def plan(

@@ -119,6 +119,6 @@ def check_may_create(client: SqlClientBase[Any]) -> None:
     ((may_create, role, database),) = rows or ()
     if not may_create:
         raise DestinationUnusable(
-            f'the role "{role}" may not make the schema "{client.dataset_name}": GRANT CREATE ON DATABASE "{database}"'
-            f' TO "{role}", or give the --dataset of a schema that is there'
+            f'the role "{role}" may neither use nor make the schema "{client.dataset_name}":'
+            f' GRANT CREATE ON DATABASE "{database}" TO "{role}", or give the --dataset of a schema that it may use'
         )

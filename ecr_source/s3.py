@@ -10,11 +10,16 @@ from urllib.parse import urlsplit
 
 import fsspec
 from botocore.session import Session
+from botocore.utils import get_environ_proxies
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.implementations.arrow import ArrowFSWrapper
 from pyarrow.fs import FileInfo, FileType, S3FileSystem
 
 from ecr_source.errors import DestinationUnusable
+
+_TAKEN = {"region_name"}
+_ONLY_S3FS = {"s3_additional_kwargs", "requester_pays"}
+"""What would be missed: an encryption that was asked for, for example."""
 
 
 class ArrowS3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
@@ -31,21 +36,28 @@ class ArrowS3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
         profile: str | None = None,
         endpoint_url: str | None = None,
         client_kwargs: dict[str, Any] | None = None,
-        **_of_s3fs: Any,
+        **others: Any,
     ) -> None:
+        refused = {*others} & _ONLY_S3FS | {f"client_kwargs.{name}" for name in {*(client_kwargs or {})} - _TAKEN}
+        if refused:
+            raise DestinationUnusable(f"{min(refused)} is an option of s3fs, which is not used for S3: leave it out")
         session = Session(profile=profile)
         if not key and (credentials := session.get_credentials()):
-            # boto3's chain and not Arrow's own: what reads the registry writes the lake.
+            # boto3's chain and not Arrow's own, so that both take what AWS_PROFILE says.
             frozen = credentials.get_frozen_credentials()
             key, secret, token = frozen.access_key, frozen.secret_key, frozen.token
+        region = (client_kwargs or {}).get("region_name") or session.get_config_variable("region")
         endpoint = urlsplit(endpoint_url or "")
         settings = {
             "access_key": key,
             "secret_key": secret,
             "session_token": token,
-            "region": (client_kwargs or {}).get("region_name") or session.get_config_variable("region"),
+            "region": region,
             "scheme": endpoint.scheme,
             "endpoint_override": endpoint.netloc,
+            # As boto3 finds them, because Arrow looks for none.
+            "proxy_options": _proxy(endpoint_url or f"https://s3.{region}.amazonaws.com"),
+            "tls_ca_file_path": session.get_config_variable("ca_bundle"),
         }
         super().__init__(S3FileSystem(**{name: value for name, value in settings.items() if value}))
 
@@ -56,6 +68,11 @@ class ArrowS3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
         entry: dict[str, Any] = super()._make_entry(info)
         # The name that s3fs has for it. A prefix has no time.
         return entry | {"LastModified": entry["mtime"] or datetime.datetime.fromtimestamp(0, datetime.UTC)}
+
+
+def _proxy(url: str) -> str | None:
+    proxies: dict[str, str] = get_environ_proxies(url)
+    return proxies.get(urlsplit(url).scheme)
 
 
 def provide_s3() -> None:

@@ -27,6 +27,7 @@ from ecr_source.load_walk import OUTCOME, LoadWalk
 from ecr_source.modes import IncrementalAppend, Items, parse_mode
 from ecr_source.postgres_destination import load_exactly
 from ecr_source.pseudonyms import mask_key
+from ecr_source.s3 import provide_s3
 from ecr_source.scopes import ScopeSetting
 
 _Number = TypeVar("_Number", int, float)
@@ -36,6 +37,8 @@ if dlt.config.get("runtime.dlthub_telemetry") is None:
     # Off unless the user turns it on; dlt's own default is on, and has taken effect with its import.
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     disable_anon_tracker()
+
+provide_s3()
 
 
 @dlt.source(name="ecr", section="ecr")

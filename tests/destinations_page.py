@@ -122,7 +122,9 @@ seen of it, with dlt 1.31, and no cell says more than a test saw (`tests/destina
 ## Settings
 
 Each file is what goes into `.dlt/secrets.toml`, or, but for what is secret, into `.dlt/config.toml`:
-{files}. The driver comes with dlt's extra of the same name: `pip install "dlt[snowflake]"`.
+{files}. The driver comes with dlt's extra of the same name: `pip install "dlt[snowflake]"`. Those of Athena and
+ClickHouse bring s3fs, which cannot be installed beside this package: `pip install pyathena`, or
+`pip install clickhouse-driver clickhouse-connect`, instead.
 
 - **Athena** needs a bucket for what it reads, which `staging_type` asks for, and Iceberg tables (`force_iceberg`).
 - **Nothing keeps two runs apart** that load into the same dataset of a warehouse other than Postgres: let the scheduler
@@ -133,7 +135,8 @@ Each file is what goes into `.dlt/secrets.toml`, or, but for what is secret, int
 - **Postgres** and **a lake** (the destination filesystem) have pages of their own: [postgres](postgres.md),
   [lake](lake.md).
 - **Views** are made in DuckDB and Postgres only. **Not seen** in other warehouses: `ecr-source plan`, and what a run
-  asks of earlier ones (the mode of the dataset, when an image was asked for its findings).
+  asks of earlier ones (the mode of the dataset, when an image was asked for its findings); only how the drivers of
+  Snowflake and BigQuery hand rows over was imitated.
 
 ## What fits
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-DRIVERS = ("snowflake", "google", "databricks", "pyathena", "clickhouse_driver", "clickhouse_connect", "s3fs")
+DRIVERS = ("snowflake", "google", "databricks", "pyathena", "clickhouse_driver", "clickhouse_connect")
 
 
 class _AnyClass(type):

@@ -22,6 +22,7 @@ import polars
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from dlt.pipeline.exceptions import PipelineStepFailed
 from typer.testing import CliRunner
 
 from ecr_source import catalog, ecr_source
@@ -29,10 +30,13 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.cli import app
 from ecr_source.destination import make_destination
+from ecr_source.errors import DestinationUnusable
 from ecr_source.lake import open_tables
+from ecr_source.s3 import ArrowS3
 from tests.conftest import ECR_SOURCE, make_pipeline
 from tests.conftest import environment as command_environment
 from tests.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
+from tests.postgres import free_port
 from tests.registry import CREATED_AT
 from tests.scope_contents import Rows, columns_of, environment, in_order
 
@@ -403,6 +407,77 @@ def test_a_lake_keeps_its_table_format(
     assert done.exit_code == 0, done.stderr
     refused = CliRunner(env={"COLUMNS": "1000"}).invoke(app, [*INCREMENTAL, "--endpoint-url", server.url, *then])
     assert (refused.exit_code, sentence in refused.stderr) == (2, True), refused.stderr
+
+
+@in_a_folder
+def test_a_lake_keeps_its_table_format_whichever_pipeline_loads_into_it(
+    server: EcrServer, place: Place, tmp_path: Path
+) -> None:
+    Lake(server, place, tmp_path, table_format="delta", mode="incremental").load()
+    lake = make_destination("filesystem", tmp_path)
+    other = dlt.pipeline("other", pipelines_dir=str(tmp_path), destination=lake, dataset_name="aws_ecr")
+    with pytest.raises(PipelineStepFailed, match="was loaded as delta, and its rows would be out of sight beside Parq"):
+        other.run(ecr_source(regions=["eu-west-1"], endpoint_url=server.url, mode="incremental"))
+
+
+@on_s3
+def test_a_bucket_that_is_not_there_is_told_before_anything_is_read_and_is_in_nobodys_way(
+    server: EcrServer, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--endpoint-url", server.url]
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", f"{place.url}-mistyped")
+    refused = CliRunner(env={"COLUMNS": "1000"}).invoke(app, [*INCREMENTAL, *command])
+    assert refused.exit_code == 2
+    assert f'there is no bucket "{place.url.removeprefix("s3://")}-mistyped": make it, or correct' in refused.stderr
+    assert "DescribeRepositories" not in server.calls
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", place.url)
+    done = CliRunner().invoke(app, [*INCREMENTAL, *command])
+    assert done.exit_code == 0, done.stderr
+
+
+@in_a_folder
+def test_a_plan_for_a_lake_needs_no_table_format(server: EcrServer, place: Place) -> None:
+    command = ["plan", "--destination", "filesystem", "--region", "eu-west-1", "--endpoint-url", server.url]
+    planned = CliRunner().invoke(app, command)
+    assert planned.exit_code == 0, planned.stderr
+
+
+@in_a_folder
+def test_a_lake_under_a_name_of_its_own_is_one_all_the_same(
+    server: EcrServer, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESTINATION__COLD__DESTINATION_TYPE", "filesystem")
+    monkeypatch.setenv("DESTINATION__COLD__BUCKET_URL", f"{place.url}-cold")
+    options = [
+        "--destination",
+        "cold",
+        "--table-format",
+        "delta",
+        "--region",
+        "eu-west-1",
+        "--endpoint-url",
+        server.url,
+    ]
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["run", *options])
+        assert done.exit_code == 0, done.stderr
+    assert DeltaTable(f"{place.url}-cold/aws_ecr/extraction_scopes").to_pyarrow_table().num_rows > 0
+
+
+@on_s3
+def test_s3_is_reached_by_the_proxy_that_boto3_would_take(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = place.options["aws_endpoint_url"]
+    bucket = place.url.removeprefix("s3://")
+    assert ArrowS3(KEYS["aws_access_key_id"], "secret", endpoint_url=endpoint).exists(bucket)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(OSError, match="NETWORK_CONNECTION"):
+        ArrowS3(KEYS["aws_access_key_id"], "secret", endpoint_url=endpoint).exists(bucket)
+
+
+def test_an_option_that_only_s3fs_knows_is_refused() -> None:
+    with pytest.raises(DestinationUnusable, match="s3_additional_kwargs is an option of s3fs, which is not used"):
+        ArrowS3(s3_additional_kwargs={"ServerSideEncryption": "aws:kms"})
 
 
 def test_the_commands_of_the_page_run(server: EcrServer, database: Path) -> None:

@@ -167,12 +167,24 @@ def test_a_role_that_owns_nothing_loads_what_it_may_and_leaves_the_views_alone(
     assert warehouse.query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
 
 
+def test_a_plan_for_a_role_that_may_not_read_says_so(
+    server: EcrServer, warehouse: PostgresDatabase, as_loader: PostgresDatabase
+) -> None:
+    run(server, warehouse)
+    warehouse.query(f"GRANT USAGE ON SCHEMA {DATASET} TO loader")
+    refused = run_forked(["plan"], environment(server, as_loader), timeout=60)
+    assert refused.returncode == 2
+    assert f"cannot read extraction_scopes in {DATASET}: permission denied for table" in refused.stderr
+
+
 def test_a_role_that_may_not_make_the_schema_is_refused_before_anything_is_read(
     server: EcrServer, as_loader: PostgresDatabase
 ) -> None:
     refused = run_forked(["run"], environment(server, as_loader), timeout=60)
     assert refused.returncode == 2
-    assert f'the role "loader" may not make the schema "{DATASET}": GRANT CREATE ON DATABASE' in refused.stderr
+    assert (
+        f'the role "loader" may neither use nor make the schema "{DATASET}": GRANT CREATE ON DATABASE' in refused.stderr
+    )
     assert "DescribeRepositories" not in server.calls
 
 

@@ -7,16 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import dlt
 import duckdb
+import pyarrow as pa
 import pytest
 import sqlglot
 from dlt.common.destination import AnyDestination
+from dlt.common.destination.dataset import DBApiCursor
 from sqlglot import exp
 
 from ecr_source import catalog
+from ecr_source.earlier import fetch_all
 from ecr_source.errors import DestinationUnusable
 from ecr_source.lake import check_merge
 from ecr_source.modes import MODE_NAMES, parse_mode
@@ -156,6 +159,29 @@ def test_what_a_load_sends_is_sql_of_the_warehouse(
         (excepted,) = (one for one in condition.find_all(exp.In) if one.this.name == "repository_name")
         assert isinstance(excepted.parent, exp.Not)
         assert sorted(_value(one, warehouse.dialect) for one in excepted.expressions) == sorted(NAMES)
+
+
+IMAGES_ASKED = pa.table({"image_digest": ["sha256:1", "sha256:2"], "extracted_at": [1, 2]})
+FETCHED = {
+    "in batches": IMAGES_ASKED.to_batches(max_chunksize=1),
+    "in upper case": [IMAGES_ASKED.rename_columns(["IMAGE_DIGEST", "EXTRACTED_AT"])],
+    "nothing at all": [None],
+    "no batch": [],
+}
+
+
+@pytest.mark.parametrize("parts", FETCHED.values(), ids=FETCHED)
+def test_what_earlier_runs_loaded_is_read_whole_however_the_driver_hands_it_over(parts: list[Any]) -> None:
+    class Cursor:
+        """As dlt's for BigQuery, and for Snowflake."""
+
+        def iter_arrow(self, chunk_size: int | None) -> Iterator[Any]:
+            yield from parts
+
+    schema = pa.schema([("image_digest", pa.string()), ("extracted_at", pa.timestamp("us", "UTC"))])
+    rows = fetch_all(cast("DBApiCursor", Cursor()), schema)
+    assert rows.schema == schema
+    assert rows["image_digest"].to_pylist() == (["sha256:1", "sha256:2"] if any(parts) else [])
 
 
 def test_athena_refuses_to_merge_into_tables_that_are_not_iceberg(tmp_path: Path) -> None:
