@@ -1,10 +1,10 @@
 """A dlt source for Amazon ECR: container registries as tables.
 
 import dlt
-from ecr_source import ecr_source
+from ecr_source import ecr_source, load
 
-pipeline = dlt.pipeline("ecr", destination="duckdb", dataset_name="ecr")
-pipeline.run(ecr_source(regions=["eu-west-1"]))
+pipeline = dlt.pipeline("ecr", destination="duckdb", dataset_name="aws_ecr")
+load(pipeline, ecr_source(regions=["eu-west-1"]))
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecr_source.distributed import find_scopes, write_ledger
+    from ecr_source.distributed import find_scopes, load_scopes, write_ledger
     from ecr_source.ledger import Outcome
     from ecr_source.loading import load
     from ecr_source.postgres_destination import postgres
     from ecr_source.source import ecr_source, read_outcome
 
-__all__ = ["Outcome", "ecr_source", "find_scopes", "load", "postgres", "read_outcome", "write_ledger"]
+__all__ = ["Outcome", "ecr_source", "find_scopes", "load", "load_scopes", "postgres", "read_outcome", "write_ledger"]
 
 _HOME = {
     "Outcome": "ecr_source.ledger",
     "ecr_source": "ecr_source.source",
     "find_scopes": "ecr_source.distributed",
     "load": "ecr_source.loading",
+    "load_scopes": "ecr_source.distributed",
     "postgres": "ecr_source.postgres_destination",
     "read_outcome": "ecr_source.source",
     "write_ledger": "ecr_source.distributed",

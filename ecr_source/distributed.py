@@ -1,4 +1,4 @@
-"""One run in many tasks, maybe on many machines: find its scopes, `load` each somewhere, write one ledger for all."""
+"""One run in many tasks, maybe on many machines: find its scopes, load each somewhere, write one ledger for all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import dlt
+import pyarrow as pa
 from boto3 import Session
 from dlt.common.schema.typing import TTableFormat, TWriteDispositionConfig
 from dlt.extract import DltResource
@@ -17,16 +18,16 @@ from ecr_source.catalog.table import Table
 from ecr_source.errors import CallFailed
 from ecr_source.failures import ReadError
 from ecr_source.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
-from ecr_source.loading import load_alone
+from ecr_source.literals import literal
+from ecr_source.loading import load, load_alone
+from ecr_source.modes import Items, Snapshot
 from ecr_source.postgres_destination import load_exactly
 from ecr_source.pseudonyms import Pseudonyms, mask_key
 from ecr_source.scopes import Scope, ScopeSetting
 from ecr_source.scopes import find_scopes as find_access_scopes
 from ecr_source.settings import access_of, resolve_settings
-from ecr_source.source import dlt_columns
+from ecr_source.source import dlt_columns, ecr_source
 from ecr_source.walk import ScopeRead, TableRead
-
-_REPLACING: TWriteDispositionConfig = {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}
 
 
 def find_scopes(session: Session | None = None, **arguments: Any) -> list[ScopeSetting]:
@@ -44,6 +45,25 @@ def find_scopes(session: Session | None = None, **arguments: Any) -> list[ScopeS
     return [one.setting for one in found]
 
 
+def load_scopes(
+    pipeline: dlt.Pipeline, scopes: Sequence[ScopeSetting], session: Session | None = None, **arguments: Any
+) -> Outcome:
+    """Loads some of the scopes that `find_scopes` told for the same arguments, but for the two tables of the ledger.
+
+    Tasks that do so may run at the same time, on several machines, each with a pipeline of its own name and folder. On
+    Postgres they load one after the other; nothing keeps them apart in other destinations.
+
+    Raises:
+        ConfigurationError: an argument is wrong, or `scopes` are none that `find_scopes` told.
+        PipelineStepFailed: dlt's error, of which the cause tells what failed.
+    """
+    # A schema of its own: the condition by which dlt replaces the scopes is part of it, and each change is a version.
+    source = ecr_source.clone(name=pipeline.pipeline_name, section="ecr")
+    resources = source(scopes=scopes, session=session, **arguments)
+    tables = resources.selected_resources.keys() - {table.name for table in catalog.RUN_TABLES}
+    return load(pipeline, resources.with_resources(*tables))
+
+
 def write_ledger(
     pipeline: dlt.Pipeline,
     run_id: str,
@@ -51,9 +71,8 @@ def write_ledger(
     lost: Sequence[ScopeSetting] = (),
     **arguments: Any,
 ) -> Outcome:
-    """Writes `extraction_scopes` and `extraction_errors` of a run whose scopes were loaded by tasks of their own.
+    """Writes `extraction_scopes` and `extraction_errors` of a run whose scopes were loaded by `load_scopes`.
 
-    The tasks load without these two tables: `ecr_source(…).with_resources(*tables)`, or each would be a run of its own.
     `lost` are the scopes of tasks that ended without an outcome; `arguments` those of `ecr_source`. Where rows can be
     replaced, those of `run_id` are, so that it can be written again.
 
@@ -80,19 +99,26 @@ def _ledger(
 ) -> Iterator[DltResource]:
     for table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         resource = dlt.resource(
-            [rows(run_id, mode, outcome)],
+            _replacing_rows_of(pipeline, run_id, rows(run_id, mode, outcome)),
             name=table.name,
             columns=dlt_columns(table),
-            merge_key=("run_id",),
+            primary_key=table.key,
             write_disposition=_disposition(pipeline),
             table_format=cast("TTableFormat", table_format),
         )
         yield load_exactly(resource, pipeline)
 
 
+def _replacing_rows_of(pipeline: dlt.Pipeline, run_id: str, rows: pa.Table) -> Items:
+    """The rows, which replace all of the run: also where there is none any more, such as an error."""
+    condition = f"(run_id = {literal(run_id, pipeline.destination.capabilities().sqlglot_dialect)})"
+    hints = dlt.mark.make_hints(additional_table_hints={"x-merge-destination-scope": condition})
+    yield dlt.mark.with_hints(rows, hints)
+
+
 def _disposition(pipeline: dlt.Pipeline) -> TWriteDispositionConfig:
     strategies = pipeline.destination.capabilities().supported_merge_strategies or ()
-    return _REPLACING if "delete-insert" in strategies else "append"
+    return Snapshot().write_disposition if "delete-insert" in strategies else "append"
 
 
 def _not_read(setting: ScopeSetting, tables: Sequence[Table]) -> ScopeRead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from typing import Any
 
 from boto3 import Session
@@ -58,8 +59,14 @@ def resolve_settings(given: dict[str, Any]) -> RunSettings:
     """The settings, with what is given (not None) before what dlt's configuration says.
 
     Raises:
-        ConfigurationError: a value has the wrong type.
+        ConfigurationError: there is no such setting, or a value has the wrong type.
     """
+    known = RunSettings.get_resolvable_fields()
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise ConfigurationError(f'unknown setting "{name}"{hint}')
     explicit = {name: value for name, value in given.items() if value is not None}
     try:
         return resolve_configuration(RunSettings(), sections=("sources", "ecr"), explicit_value=explicit)

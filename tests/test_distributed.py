@@ -10,12 +10,12 @@ from typing import Any
 import boto3
 import pytest
 
-from ecr_source import Outcome, ecr_source, find_scopes, load, write_ledger
+from ecr_source import Outcome, find_scopes, load_scopes, write_ledger
 from ecr_source.catalog import select_tables
 from ecr_source.errors import ConfigurationError
 from ecr_source.scopes import ScopeSetting
 from tests.conftest import Row, make_pipeline
-from tests.ecr_server import ACCESS_KEY, ACCOUNT, EcrServer
+from tests.ecr_server import ACCESS_KEY, ACCOUNT, DENIED, EcrServer
 from tests.warehouse import ON_EACH, Warehouse
 
 pytestmark = ON_EACH
@@ -38,9 +38,7 @@ def load_elsewhere(warehouse: Warehouse, tmp_path: Path) -> Callable[[ScopeSetti
     def loaded(scope: ScopeSetting, settings: dict[str, Any]) -> Outcome:
         name = f"ecr_{scope['registry_id']}_{scope['region'].replace('-', '_')}"
         pipeline = make_pipeline(tmp_path / "machines" / name, warehouse, name)
-        source = ecr_source.clone(name=name, section="ecr")(scopes=json.loads(json.dumps([scope])), **settings)
-        tables = [table.name for table in select_tables(settings["tables"])]
-        outcome = load(pipeline, source.with_resources(*tables))
+        outcome = load_scopes(pipeline, json.loads(json.dumps([scope])), **settings)
         return Outcome.from_json(json.loads(json.dumps(outcome.as_json())))
 
     return loaded
@@ -89,6 +87,46 @@ def test_a_ledger_that_is_written_again_replaces_its_rows_and_no_others(
         write(run_id, [outcome], [], settings)
     runs = "SELECT run_id, count(*) FROM extraction_scopes WHERE table_name = 'repositories' GROUP BY 1 ORDER BY 1"
     assert query(runs) == [("night 1", 1), ("night 2", 1)]
+
+
+def test_an_error_is_gone_from_the_ledger_once_its_task_was_run_again_and_it_is_written_again(
+    server: EcrServer,
+    settings: dict[str, Any],
+    load_elsewhere: Callable[..., Outcome],
+    write: Callable[..., Outcome],
+    query: Query,
+) -> None:
+    (scope, _) = find_scopes(**settings)
+    errors = "SELECT run_id, error_code FROM extraction_errors ORDER BY 1"
+    server.fail(DENIED, operation="DescribeRepositories")
+    for run_id in ("night 1", "night 2"):
+        write(run_id, [load_elsewhere(scope, settings)], [], settings)
+    assert query(errors) == [(night, "AccessDeniedException") for night in ("night 1", "night 2")]
+    server.recover()
+    write("night 2", [load_elsewhere(scope, settings)], [], settings)
+    assert query(errors) == [("night 1", "AccessDeniedException")]
+
+
+def test_a_setting_that_does_not_exist_is_refused(settings: dict[str, Any], write: Callable[..., Outcome]) -> None:
+    with pytest.raises(ConfigurationError, match='unknown setting "region"; did you mean "regions"'):
+        find_scopes(**settings | {"region": ["eu-west-1"]})
+    with pytest.raises(ConfigurationError, match='unknown setting "mask_account"; did you mean "mask_accounts"'):
+        write("night 1", [], [], settings | {"mask_account": True})
+
+
+def test_the_tables_of_the_configuration_are_those_that_tasks_load(
+    server: EcrServer,
+    settings: dict[str, Any],
+    load_elsewhere: Callable[..., Outcome],
+    write: Callable[..., Outcome],
+    query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOURCES__ECR__TABLES", json.dumps(settings.pop("tables")))
+    outcomes = [load_elsewhere(scope, settings) for scope in find_scopes(**settings)]
+    write("night 1", outcomes, [], settings)
+    read = "SELECT DISTINCT table_name FROM extraction_scopes ORDER BY 1"
+    assert [name for (name,) in query(read)] == sorted(table.name for table in select_tables(["repositories"]))
 
 
 def test_a_scope_whose_task_was_lost_is_named_in_the_ledger_and_by_the_outcome(

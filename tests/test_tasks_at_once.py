@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from ecr_source import Outcome, ecr_source, find_scopes, load, write_ledger
+from ecr_source import Outcome, find_scopes, load_scopes, write_ledger
 from ecr_source.scopes import ScopeSetting
 from tests.conftest import Row, make_pipeline
 from tests.ecr_server import EcrServer
@@ -83,8 +83,7 @@ class Task:
         return Outcome.from_json(json.loads(self._outcome.read_text()))
 
     def load(self, folder: Path) -> None:
-        source = ecr_source.clone(name=self.name, section="ecr")(scopes=[self.scope], **self.settings)
-        outcome = load(make_pipeline(folder, self.warehouse, self.name), source.with_resources("repositories"))
+        outcome = load_scopes(make_pipeline(folder, self.warehouse, self.name), [self.scope], **self.settings)
         self._outcome.write_text(json.dumps(outcome.as_json()))
 
 
