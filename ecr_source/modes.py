@@ -53,8 +53,9 @@ class Snapshot:
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The files as they are."""
         # Delta's merge joins the rows of the table with the new ones, which have the same columns.
-        of = "{table}." if self.strategy == "cdc" else ""
-        yield from _replace(files, arrow_schema(table), [file.path for file in files], of)
+        qualifier = "{table}." if self.strategy == "cdc" else ""
+        paths = [file.path for file in files]
+        yield from _replace(files, arrow_schema(table), paths, qualifier, self.write_disposition)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class IncrementalAppend:
     Each scope has a cursor of its own: one that could not be read, or is read for the first time, starts where it was.
     `initial_value` is where a scope without a cursor starts; with `end_value`, exactly this window is loaded and no
     cursor is kept. A scheduler's interval (`dlt.current.interval`, Airflow's data interval) is such a window. One that
-    is loaded again, as after a task that was killed, has its rows replaced, where the destination can do that.
+    is loaded again, as after a task that was killed, has its rows replaced, where the destination can do that; and so
+    have tables without a time of their own, which are in no window, by each.
     """
 
     initial_value: datetime
@@ -95,27 +97,36 @@ class IncrementalAppend:
 
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The new rows; Arrow tables, because dlt's incremental does not look into files."""
-        if files:
-            empty = arrow_schema(table).empty_table()
-            yield dlt.mark.with_hints(empty, self._replacing(table)) if self._replaces(table) else empty
+        if not files:
+            return
+        snapshot = _snapshot(self.table_format)
+        if self._is_window and table.cursor is None and not table.is_asked_again and self._can(snapshot.strategy):
+            yield from snapshot.items(table, files)
+            return
+        empty = arrow_schema(table).empty_table()
+        replaces = self._is_window and table.cursor is not None and self._can(self._by_key.strategy)
+        yield dlt.mark.with_hints(empty, self._replacing(table)) if replaces else empty
         for file in files:
             yield from self._new_rows(table, file)
             file.path.unlink()
 
-    def _replaces(self, table: Table) -> bool:
-        is_window = self.end_value is not None or _scheduled_interval() is not None
-        strategies = dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ()
-        return is_window and table.cursor is not None and self._strategy in strategies
+    @property
+    def _is_window(self) -> bool:
+        return self.end_value is not None or _scheduled_interval() is not None
+
+    def _can(self, strategy: str) -> bool:
+        return strategy in (dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ())
 
     @property
-    def _strategy(self) -> Literal["delete-insert", "upsert"]:
+    def _by_key(self) -> Snapshot:
         # Not in Iceberg: pyiceberg cannot look for a row whose cursor is NULL.
-        return "upsert" if self.table_format == "delta" else "delete-insert"
+        return Snapshot("upsert" if self.table_format == "delta" else "delete-insert")
 
     def _replacing(self, table: Table) -> TResourceHints:
         # With the cursor in the key a repository that was deleted and created again stays two rows.
-        merge = Snapshot(self._strategy).write_disposition
-        return dlt.mark.make_hints(primary_key=(*table.key, str(table.cursor)), write_disposition=merge)
+        return dlt.mark.make_hints(
+            primary_key=(*table.key, str(table.cursor)), write_disposition=self._by_key.write_disposition
+        )
 
     def _new_rows(self, table: Table, file: TableFile) -> Items:
         batches = (pa.Table.from_batches([batch]) for batch in file.batches())
@@ -156,6 +167,10 @@ def parse_mode(
         raise ConfigurationError(f"an initial or end value belongs to incremental mode, not to {name}")
     if name == History.name:
         return History()
+    return _snapshot(table_format)
+
+
+def _snapshot(table_format: str | None) -> Snapshot:
     # The one strategy that replaces a scope of a Delta table.
     return Snapshot("cdc" if table_format == "delta" else "delete-insert")
 
@@ -183,30 +198,38 @@ def _parse_timestamp(value: str | datetime | None) -> datetime | None:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def _replace(files: Sequence[TableFile], schema: pa.Schema, paths: Sequence[Path], of: str = "") -> Items:
+def _replace(
+    files: Sequence[TableFile],
+    schema: pa.Schema,
+    paths: Sequence[Path],
+    qualifier: str = "",
+    write_disposition: TWriteDispositionConfig | None = None,
+) -> Items:
     """The files, and before them the condition that says which rows they may delete or retire."""
     if not files:
         return
     # In one pair of parentheses, because dlt joins it with AND.
     destination = dlt.current.pipeline().destination
     dialect = destination.capabilities().sqlglot_dialect if destination else None
-    condition = "(" + " OR ".join(_rows_of(file, dialect, of) for file in files) + ")"
-    hints = dlt.mark.make_hints(additional_table_hints={"x-merge-destination-scope": condition})
+    condition = "(" + " OR ".join(_rows_of(file, dialect, qualifier) for file in files) + ")"
     empty = schema.empty_table()
+    hints = dlt.mark.make_hints(
+        write_disposition=write_disposition, additional_table_hints={"x-merge-destination-scope": condition}
+    )
     yield dlt.mark.with_hints(empty, hints)
     for file, path in zip(files, paths, strict=True):
         yield dlt.mark.with_file_import(str(path), "parquet", file.rows, empty)
         path.unlink()  # dlt has linked or copied it
 
 
-def _rows_of(file: TableFile, dialect: str | None, of: str) -> str:
+def _rows_of(file: TableFile, dialect: str | None, qualifier: str) -> str:
     equal = {"registry_id": file.scope.registry_id, "region": file.scope.region, **file.constants}
     columns = [name for name in equal if name in file.table.columns]
-    conditions = [f"{of}{name} = {literal(equal[name], dialect)}" for name in columns]
+    conditions = [f"{qualifier}{name} = {literal(equal[name], dialect)}" for name in columns]
     for names, wanted in ((file.named, "IN"), (file.excepted or None, "NOT IN")):
         if names is not None:
             listed = ", ".join(literal(name, dialect) for name in names)
-            conditions.append(f"{of}{file.repository_column} {wanted} ({listed})")
+            conditions.append(f"{qualifier}{file.repository_column} {wanted} ({listed})")
     return f"({' AND '.join(conditions)})"
 
 

@@ -327,6 +327,16 @@ def test_incremental_replaces_a_window_that_is_loaded_again_and_keeps_no_cursor(
     assert [name for _, name, _ in query(REPOSITORIES)] == ["api", "job", "web"]
 
 
+def test_incremental_replaces_what_has_no_time_with_each_window_and_appends_it_without_one(
+    two_regions: EcrServer, load: Load, query: Query
+) -> None:
+    window = {"initial_value": created(0), "end_value": created(1)}
+    counts = "SELECT count(*) FROM repository_scanning_configurations"
+    for more, expected in ((window, 4), (window, 4), ({}, 8), ({}, 12)):
+        load(mode="incremental", tables=["repositories"], regions=["eu-west-1", "us-east-1"], **more)
+        assert query(counts) == [(expected,)]
+
+
 def test_incremental_keeps_what_a_repository_was_before_it_was_created_again_after_the_window(
     two_regions: EcrServer, load: Load, query: Query
 ) -> None:

@@ -338,6 +338,11 @@ class Table:
         """The operations that fill the table, each once."""
         return tuple(dict.fromkeys(filling.operation for filling in self.fillings))
 
+    @property
+    def is_asked_again(self) -> bool:
+        """Whether its rows come from calls for single images, which are made again only when needed."""
+        return any(operation.again for operation in self.operations)
+
     def listed_key(self, filling: Filling) -> dict[str, Source]:
         """The key columns that tell the items of the first list apart, with their sources on such an item.
 
