@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -56,7 +57,7 @@ class Airflow:
                     "extra": {"region_name": "eu-west-1", "endpoint_url": server.url},
                 }
             ),
-            "AIRFLOW_CONN_ECR_WAREHOUSE": self.warehouse,
+            "AIRFLOW_CONN_ECR_WAREHOUSE": json.dumps(_connection(self.warehouse)),
         }
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -83,9 +84,12 @@ class Airflow:
         port = self.address.rpartition(":")[2]
         with ExitStack() as stack:
             for command in (["api-server", "--port", port, "--workers", "1"], ["scheduler"], ["dag-processor"]):
-                stack.enter_context(self._service(command[0], command))
+                stack.enter_context(self._service(command[0], command, self.environment))
             for name in WORKERS:
-                self._workers[name] = stack.enter_context(self._service(f"worker-{name}", _worker(name, self.folder)))
+                # By the name of its connections a test knows who loads.
+                environment = {**self.environment, "PGAPPNAME": name}
+                command = _worker(name, self.folder)
+                self._workers[name] = stack.enter_context(self._service(f"worker-{name}", command, environment))
             self._wait_until_ready()
             yield
 
@@ -128,11 +132,13 @@ class Airflow:
         return "\n".join(path.read_text(errors="replace")[-5_000:] for path in sorted(self.folder.glob("*.out")))
 
     @contextmanager
-    def _service(self, name: str, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    def _service(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[bytes]]:
         with (self.folder / f"{name}.out").open("wb") as output:
             process = subprocess.Popen(
                 [ENVIRONMENT / "bin/airflow", *arguments],
-                env=self.environment,
+                env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -143,6 +149,20 @@ class Airflow:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _connection(url: str) -> dict[str, Any]:
+    """A connection of Airflow's to Postgres, with an extra for libpq and one for Airflow's own hook."""
+    parts = urlsplit(url)
+    return {
+        "conn_type": "postgres",
+        "host": parts.hostname,
+        "port": parts.port,
+        "login": parts.username,
+        "password": parts.password,
+        "schema": parts.path.removeprefix("/"),
+        "extra": {"keepalives_idle": 30, "cursor": "dictcursor"},
+    }
 
 
 @contextmanager

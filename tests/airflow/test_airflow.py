@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
+import psycopg2
 import pytest
 
 from ecr_source import catalog
@@ -18,14 +24,13 @@ from tests.airflow.installation import (
     PROJECT,
     REGIONS,
     WAREHOUSE_CONNECTION,
-    WORKERS,
     Airflow,
     airflow_installation,
 )
 from tests.conftest import Row, environment
 from tests.ecr_server import ACCOUNT, DENIED, EcrServer, serving
 from tests.forked import ForkedCommand
-from tests.postgres import Postgres, loading_lock_held, postgres_server
+from tests.postgres import Postgres, postgres_server
 from tests.readme import blocks, section, typed
 
 TABLES = ["repositories", "images"]
@@ -42,7 +47,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EcrServer]:
-    """Two regions, and a repository for each of nine days."""
+    """Two regions, and in each a repository for each of nine days."""
     with serving() as running:
         for region in REGIONS:
             for day in range(9):
@@ -134,7 +139,41 @@ def test_the_warehouse_may_stand_in_airflows_variable_for_dlt(airflow: Airflow, 
     assert postgres.rows(airflow.warehouse, "SELECT count(*) FROM by_variable.repositories") == [(9 * len(REGIONS),)]
 
 
+def test_a_connection_that_does_not_exist_is_not_taken_for_the_credentials_of_the_machine(airflow: Airflow) -> None:
+    done = airflow.run("dags", "test", "ecr", "2026-11-22", "--conf", conf("mistyped", aws_conn_id="mistyped"))
+    assert done.returncode != 0
+    assert "mistyped" in done.stdout + done.stderr
+
+
 # Scheduler, Celery, two workers
+
+
+def test_one_command_starts_it_for_a_person_to_look_at_and_leaves_nothing_behind() -> None:
+    command = ["make", "--no-print-directory", "airflow"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout
+        told = {}
+        try:
+            for line in process.stdout:
+                name, _, value = line.partition(":")
+                told[name] = value.split()
+                if line.startswith("Switch the DAG on"):
+                    break
+            address, user, password = told["Airflow"][0], told["Airflow"][2], told["Airflow"][4]
+            login = {"username": user.rstrip(","), "password": password.rstrip(")")}
+            body = json.dumps(login).encode()
+            token = urllib.request.Request(
+                f"{address.removesuffix('/dags/ecr')}/auth/token", body, {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(token, timeout=30) as answer:
+                assert answer.status == 201
+            with urllib.request.urlopen(address, timeout=30) as page:
+                assert b"<title>Airflow" in page.read()
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address, timeout=30)
 
 
 def test_the_dag_is_there_to_be_looked_at(scheduled: Airflow) -> None:
@@ -169,26 +208,98 @@ def test_the_commands_of_the_readme_run_as_pasted(scheduled: Airflow, postgres: 
     assert postgres.rows(scheduled.warehouse, rows) == [(9,)]
 
 
+def test_a_scope_that_could_not_be_read_is_loaded_by_its_task_alone_once_it_can(
+    scheduled: Airflow, postgres: Postgres, server: EcrServer
+) -> None:
+    server.fail(DENIED, region="us-east-1")
+    assert trigger(scheduled, "cleared") == "failed"
+    loaded = dict(postgres.rows(scheduled.warehouse, LOADED_AT.format("cleared")))
+    assert loaded.keys() == {"eu-west-1"}
+    server.recover()
+    loads = scheduled.request("dags/ecr/dagRuns/cleared/taskInstances?task_id=load")["task_instances"]
+    (denied,) = (task["map_index"] for task in loads if "us-east-1" in task["rendered_map_index"])
+    tasks = {"task_ids": [["load", denied], "write_ledger"], "dag_run_id": "cleared"}
+    scheduled.request("dags/ecr/clearTaskInstances", tasks | {"dry_run": False, "only_failed": False})
+    assert ended(scheduled, "cleared") == "success"
+    both = dict(postgres.rows(scheduled.warehouse, LOADED_AT.format("cleared")))
+    assert both.keys() == set(REGIONS)
+    assert both.items() > loaded.items()
+    assert postgres.rows(scheduled.warehouse, "SELECT error_code FROM cleared.extraction_errors") == []
+
+
+def test_a_task_of_many_scopes_is_named_after_the_first(scheduled: Airflow, postgres: Postgres) -> None:
+    regions = sorted(boto3.Session().get_available_regions("ecr"))[:15]
+    assert trigger(scheduled, "batch", scopes_per_task=15, settings={"regions": regions}) == "success"
+    (load,) = scheduled.request("dags/ecr/dagRuns/batch/taskInstances?task_id=load")["task_instances"]
+    assert load["rendered_map_index"] == f"{ACCOUNT}/{regions[0]} and 14 more"
+    read = "SELECT count(DISTINCT region) FROM batch.extraction_scopes WHERE status = 'complete'"
+    assert postgres.rows(scheduled.warehouse, read) == [(15,)]
+
+
+def test_a_run_in_incremental_mode_without_an_interval_is_refused_at_once(scheduled: Airflow) -> None:
+    assert trigger(scheduled, "without_interval", mode="incremental") == "failed"
+    tasks = scheduled.request("dags/ecr/dagRuns/without_interval/taskInstances")["task_instances"]
+    (find,) = (task for task in tasks if task["task_id"] == "find")
+    assert (find["state"], find["try_number"]) == ("failed", 1)
+
+
+LOADED_AT = "SELECT DISTINCT region, extracted_at FROM {}.repositories"
+
+
+def trigger(airflow: Airflow, run_id: str, **options: Any) -> str:
+    """A run into the dataset of its name, to its end; its state."""
+    triggered = airflow.run("dags", "trigger", "ecr", "--run-id", run_id, "--conf", conf(run_id, **options))
+    assert triggered.returncode == 0, triggered.stderr
+    return ended(airflow, run_id)
+
+
 def test_a_worker_that_is_killed_while_it_loads_costs_nothing_but_a_retry(
     scheduled: Airflow, postgres: Postgres, server: EcrServer, tmp_path: Path
 ) -> None:
     regions = ["eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "us-east-1", "us-east-2"]
     for region in regions:
         server.registry(region).put("in every region")
-    options = conf("killed", settings={"regions": regions})
-    with loading_lock_held(scheduled.warehouse, "killed") as waiting:
-        assert scheduled.run("dags", "trigger", "ecr", "--run-id", "killed", "--conf", options).returncode == 0
-        wait_until(scheduled, lambda: waiting() == len(regions))
-        scheduled.kill_worker(WORKERS[0])
-    assert ended(scheduled, "killed") == "success"
-    tries = scheduled.request("dags/ecr/dagRuns/killed/taskInstances")["task_instances"]
+    settings = {"regions": regions}
+    assert trigger(scheduled, "killed", settings=settings) == "success"
+    for region in regions:
+        server.registry(region).put("new in every region")
+    again = conf("killed", settings=settings)
+    with table_locked(scheduled.warehouse, "killed.repositories") as waiting:
+        assert scheduled.run("dags", "trigger", "ecr", "--run-id", "again", "--conf", again).returncode == 0
+        wait_until(scheduled, lambda: bool(waiting()))
+        scheduled.kill_worker(waiting())
+    assert ended(scheduled, "again") == "success"
+    tries = scheduled.request("dags/ecr/dagRuns/again/taskInstances")["task_instances"]
     assert {task["try_number"] for task in tries if task["task_id"] == "load"} == {1, 2}
     assert contents(postgres, scheduled.warehouse, "killed") == undisturbed(postgres, server, regions, tmp_path)
     ledger = (
-        "SELECT count(*), count(DISTINCT (table_name, region)) FROM killed.extraction_scopes WHERE status = 'complete'"
+        "SELECT count(*), count(DISTINCT (table_name, region)) FROM killed.extraction_scopes"
+        " WHERE status = 'complete' AND run_id = 'again'"
     )
     tables = len(catalog.select_tables(TABLES)) * len(regions)
     assert postgres.rows(scheduled.warehouse, ledger) == [(tables, tables)]
+
+
+@contextmanager
+def table_locked(url: str, table: str) -> Iterator[Callable[[], str]]:
+    """As long as nobody can read or write the table; tells the name of the connection that waits to write it."""
+    locking, looking = psycopg2.connect(url), psycopg2.connect(url)
+    looking.autocommit = True
+    try:
+        locking.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+
+        def waiting() -> str:
+            cursor = looking.cursor()
+            cursor.execute(
+                "SELECT max(application_name) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
+                f" AND relation = '{table}'::regclass AND mode = 'RowExclusiveLock'"
+            )
+            return str(cursor.fetchone()[0] or "")
+
+        yield waiting
+    finally:
+        locking.close()
+        looking.close()
 
 
 def wait_until(airflow: Airflow, is_true: Callable[[], bool]) -> None:
@@ -210,16 +321,16 @@ def undisturbed(postgres: Postgres, server: EcrServer, regions: list[str], folde
     return contents(postgres, url, "aws_ecr")
 
 
-def test_a_backfill_of_seven_days_loads_each_day_once_also_when_it_is_done_again(
-    scheduled: Airflow, postgres: Postgres
+def test_a_backfill_of_seven_days_loads_each_day_once_also_where_days_are_filled_again(
+    scheduled: Airflow, postgres: Postgres, server: EcrServer
 ) -> None:
+    there = len(server.registry("eu-west-1").repositories)
     days = [f"2026-11-{day:02}" for day in range(5, 12)]
-    options = conf(
-        "filled", mode="incremental", settings={"regions": ["eu-west-1"], "tables": ["repositories.repositories"]}
-    )
-    for behaviour in ("none", "completed"):
+    tables = ["repositories.repositories", "repository_scanning_configurations"]
+    options = conf("filled", mode="incremental", settings={"regions": ["eu-west-1"], "tables": tables})
+    for behaviour, last_day in (("none", days[-1]), ("completed", days[1])):
         done = scheduled.run(
-            *("backfill", "create", "--dag-id", "ecr", "--from-date", days[0], "--to-date", days[-1]),
+            *("backfill", "create", "--dag-id", "ecr", "--from-date", days[0], "--to-date", last_day),
             *("--dag-run-conf", options, "--max-active-runs", "4", "--reprocess-behavior", behaviour),
         )
         assert done.returncode == 0, done.stderr
@@ -228,6 +339,9 @@ def test_a_backfill_of_seven_days_loads_each_day_once_also_when_it_is_done_again
         assert [run["state"] for run in runs] == ["success"] * len(days)
         names = postgres.rows(scheduled.warehouse, "SELECT repository_name FROM filled.repositories ORDER BY 1")
         assert names == [(f"day-{day}",) for day in range(1, 8)]
+        # What has no time is there once, as it is now.
+        counts = "SELECT count(*), count(DISTINCT repository_name) FROM filled.repository_scanning_configurations"
+        assert postgres.rows(scheduled.warehouse, counts) == [(there, there)]
     assert postgres.rows(scheduled.warehouse, "SELECT count(DISTINCT run_id) FROM filled.extraction_scopes") == [(7,)]
 
 
