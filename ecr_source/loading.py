@@ -22,10 +22,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def load(pipeline: dlt.Pipeline, source: DltSource) -> Outcome:
-    """Loads `source`, an `ecr_source`, and tells how it came out; first what an interrupted load left.
+    """Loads `source`, an `ecr_source`, and tells how it came out.
 
-    It is `pipeline.run(source)` for where other pipelines load into the same dataset meanwhile: they read at the same
-    time, and load one after the other. Afterwards the views are there.
+    Like `pipeline.run(source)`, but it first loads what an interrupted run left, loads alone where others load into the
+    same dataset in Postgres, and then makes views, comments and indexes.
 
     Raises:
         PipelineStepFailed: dlt's error, of which the cause tells what failed; what was read waits in the pipeline's

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dlt
 
-from ecr_source import ecr_source, read_outcome
+from ecr_source import ecr_source, load
 
 
 def load_ecr() -> None:
@@ -20,11 +20,7 @@ def load_ecr() -> None:
         IncompleteRun: something could not be read; the rest is loaded.
     """
     pipeline = dlt.pipeline("ecr", destination="duckdb", dataset_name="aws_ecr")
-    if pipeline.has_pending_data:  # run() alone would load what an interrupted run left, and not read anew
-        pipeline.normalize()
-        pipeline.load()
-    print(pipeline.run(ecr_source()))
-    read_outcome(pipeline).raise_on_incomplete()
+    load(pipeline, ecr_source()).raise_on_incomplete()
 
 
 if __name__ == "__main__":

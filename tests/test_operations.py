@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from difflib import unified_diff
+from pathlib import Path
 
 from ecr_source.catalog.run import PARTIAL, POSTPONED, SKIPPED
 from ecr_source.catalog.table import COMPLETE
 from ecr_source.errors import CallFailed, Denied, Disabled
 from ecr_source.report import run
+from tests.conftest import environment
+from tests.ecr_server import EcrServer
 from tests.operations_page import EVENTS, PAGE, page, settled, shell
+from tests.postgres import Postgres
+from tests.warehouse import PostgresDatabase
 
 TEXT = PAGE.read_text()
 
@@ -41,8 +48,22 @@ def test_every_status_and_every_exit_code_is_explained() -> None:
     assert rows_of("exit code") == [str(code) for code in codes]
 
 
+def test_the_python_of_the_page_loads_each_scope_in_a_task_and_writes_one_ledger(
+    server: EcrServer, database: Path, postgres: Postgres
+) -> None:
+    warehouse = PostgresDatabase(postgres, postgres.new_database())
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    settings = {**warehouse.settings, "SOURCES__ECR__ENDPOINT_URL": server.url}
+    env = environment(server, database, dict(settings))
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = "SELECT DISTINCT run_id, region, status FROM extraction_scopes ORDER BY 2"
+    assert warehouse.query(told) == [("2026-11-25", region, "complete") for region in ("eu-west-1", "us-east-1")]
+
+
 def test_what_is_scheduled_is_the_command_of_the_page() -> None:
-    scheduled = re.findall(r"^(?:(?:\S+ ){5} cd \S+ && |ExecStart=\S+/)(ecr-source run\b[^>\n]*)", TEXT, re.MULTILINE)
+    before = r"^(?:(?:\S+ ){5} cd \S+ && |ExecStart=)\S+/"
+    scheduled = re.findall(rf"{before}(ecr-source run\b[^>\n]*)", TEXT, re.MULTILINE)
     assert [command.strip() for command in scheduled] == ["ecr-source run"] * 2
     assert "$ ecr-source run\n" in TEXT
     (code,) = re.findall(r"^SuccessExitStatus=(.*)$", TEXT, re.MULTILINE)
