@@ -13,19 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_source.catalog.schema import TIMESTAMP
-from ecr_source.catalog.table import AskAgain, Table
+from ecr_source.catalog.table import NO_ANSWER, AskAgain, Table
 from ecr_source.scopes import Scope
 
 NEVER = datetime.fromtimestamp(0, UTC)
 
 IMAGE = ("repository_name", "image_digest")
 """The columns that name an image within a scope."""
-
-LEFT_OUT = "left_out"
-DENIED = "denied"
-CALL_FAILED = "call_failed"
-NOT_ASKED = "not_asked"
-"""Outcomes that are no answer."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +194,7 @@ def _known(
 def _is_answer(earlier: pa.Table) -> pa.Array:
     if "fetch_outcome" not in earlier.column_names:
         return pa.repeat(pa.scalar(True), earlier.num_rows)
-    return pc.invert(pc.is_in(earlier["fetch_outcome"], pa.array([LEFT_OUT, DENIED, CALL_FAILED, NOT_ASKED])))
+    return pc.invert(pc.is_in(earlier["fetch_outcome"], pa.array([*NO_ANSWER])))
 
 
 def _stands(earlier: pa.Table, again: AskAgain, bounds: Bounds, now: datetime) -> pa.Array:

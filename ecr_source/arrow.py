@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -308,10 +307,10 @@ def _arn_field(arns: pa.StringArray, part: str) -> pa.StringArray:
     return pc.if_else(pc.equal(field, ""), None, field)
 
 
-def _translated(values: pa.StringArray, names: Any) -> pa.StringArray:
+def _translated(values: pa.StringArray, names: Mapping[str, str]) -> pa.StringArray:
     if not names:
         return pa.repeat(pa.scalar(COMPLETE), len(values))
-    translated = pa.array(names.values(), pa.string()).take(pc.index_in(values, pa.array(names, pa.string())))
+    translated = pa.array([*names.values()], pa.string()).take(pc.index_in(values, pa.array([*names], pa.string())))
     return pc.fill_null(translated, COMPLETE)
 
 

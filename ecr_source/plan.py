@@ -110,11 +110,14 @@ def _plan_scope(
     started = time.monotonic()
     if isinstance(found, Unreachable):
         return [Cost(scope, group, None, None, str(found.error), unreadable=True) for group in groups]
-    api = Api(found.connect())
+    connection = found.connect()
+    api = Api(connection)
     try:
         counts = {parent: len(names) or _count(api, parent) for parent in _listed(groups)}
     except CallFailed as error:
         return [Cost(scope, group, None, None, str(error), unreadable=True) for group in groups]
+    finally:
+        connection.close()
     calls = sum(usage.calls for usage in api.usage.values())
     seen = known.calls_a_second(scope) or max_in_flight * max(1, calls) / (time.monotonic() - started)
     images = known.images(scope)
@@ -136,14 +139,15 @@ def _operations_by_group(tables: Sequence[Table], without: Collection[Operation]
 
 
 def _cost(scope: str, group: str, operations: Sequence[Operation], counts: dict[Table, int], seen: float) -> Cost:
-    calls = [_calls(operation, counts) for operation in operations]
+    calls = [calls_of(operation, counts) for operation in operations]
     told = [count for count in calls if count is not None]
     if len(told) < len(calls):
         return Cost(scope, group, None, None, "one call an image or more: load the group images once to know how many")
     return Cost(scope, group, sum(told), sum(told) / seen)
 
 
-def _calls(operation: Operation, counts: dict[Table, int]) -> int | None:
+def calls_of(operation: Operation, counts: dict[Table, int]) -> int | None:
+    """How often `operation` is called where the tables have so many rows, at most; None where that is not known."""
     match operation.each:
         case EachValue(_, values):
             return len(values)

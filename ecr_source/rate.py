@@ -43,11 +43,6 @@ class Rate:
         self._under_way = 0
         self._reserved = 0
 
-    @property
-    def per_second(self) -> float:
-        """The rate as it is now."""
-        return self._rate
-
     def ready_in(self) -> float:
         """Seconds until a call could be sent, those reserved sent before it; 0 or less means now."""
         with self._lock:

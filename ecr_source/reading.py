@@ -14,13 +14,25 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source.again import CALL_FAILED, DENIED, IMAGE, LEFT_OUT, NOT_ASKED, Bounds, Earlier, choose, image_names
+from ecr_source.again import IMAGE, Bounds, Earlier, choose, image_names
 from ecr_source.answers import Answer, Answers, ParentRow
 from ecr_source.api import Api, Response
 from ecr_source.arrow import listed_keys
 from ecr_source.catalog.run import PARTIAL, POSTPONED, READ, SKIPPED
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import COMPLETE, EachRow, EachValue, Filling, OnlyWhere, Operation, Table
+from ecr_source.catalog.table import (
+    CALL_FAILED,
+    COMPLETE,
+    DENIED,
+    LEFT_OUT,
+    NOT_ASKED,
+    EachRow,
+    EachValue,
+    Filling,
+    OnlyWhere,
+    Operation,
+    Table,
+)
 from ecr_source.dispatch import Job
 from ecr_source.errors import (
     Absent,

@@ -17,7 +17,7 @@ from functools import cached_property
 from ecr_source import catalog
 from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
 from ecr_source.catalog.table import Operation
-from ecr_source.plan import _calls
+from ecr_source.plan import calls_of as planned_calls
 from ecr_source.rate import Rate
 from ecr_source.walk import SCOPES_AT_A_TIME
 from tests.faults import Bucket
@@ -69,7 +69,7 @@ OPERATIONS = [one for one in _CALLED if one not in {other.instead for other in _
 
 def calls_of(operation: Operation, repositories: int) -> int:
     """How often an operation is called in a scope, as a plan says, if no repository has more than a thousand images."""
-    return _calls(operation, {REPOSITORIES: repositories}) or 0
+    return planned_calls(operation, {REPOSITORIES: repositories}) or 0
 
 
 def calls_of_scope(repositories: int) -> int:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ecr_source.catalog import model
 from ecr_source.catalog.table import (
+    NO_ANSWER,
     ArnField,
     Asked,
     Constant,
@@ -144,7 +145,7 @@ def _asked(operation: Operation, column: str) -> _Described:
 
 def _outcome_description(operation: Operation, outcome: Outcome) -> str:
     names = dict.fromkeys(["complete", *operation.absent.values(), *outcome.names.values()])
-    no_answer = "denied, call_failed, left_out (by a bound), not_asked (budget spent)"
+    no_answer = ", ".join(f"{outcome}{remark}" for outcome, remark in NO_ANSWER.items())
     return f"What came of asking: {', '.join(names)}; {no_answer}."
 
 

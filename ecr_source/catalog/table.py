@@ -16,6 +16,14 @@ from typing import Literal, TypeAlias
 COMPLETE = "complete"
 """The outcome of a call that was answered."""
 
+LEFT_OUT = "left_out"
+DENIED = "denied"
+CALL_FAILED = "call_failed"
+NOT_ASKED = "not_asked"
+
+NO_ANSWER = {DENIED: "", CALL_FAILED: "", LEFT_OUT: " (by a bound)", NOT_ASKED: " (budget spent)"}
+"""The outcomes of calls that were not answered, or not made, each with a remark."""
+
 
 @dataclass(frozen=True)
 class EachRow:
@@ -166,7 +174,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the call: `complete`, what `Operation.absent` says, or `denied`, `failed`, `left_out`.
+    """What came of the call: `complete`, what `Operation.absent` says, or one of `NO_ANSWER`.
 
     Of an answered call, `names` translates the value at `path`, where it has a name for it.
     """
