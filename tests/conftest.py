@@ -44,6 +44,9 @@ SHARING = {
 }
 """Files whose tests share what is costly to make: one process runs all of a file. Other tests go to whoever is free."""
 
+LONG = {"test_kills.py", "test_tasks_at_once.py"}
+"""Files whose tests take minutes each. They come first, so that no process works at one alone when all else is done."""
+
 LISTING = ("repositories", "repository_tag_mutability_exclusion_filters")
 RUN = [table.name for table in catalog.RUN_TABLES]
 
@@ -81,6 +84,10 @@ def database(tmp_path: Path) -> Path:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{ON_EACH.name}: load into each destination, not into DuckDB only")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,7 +14,7 @@ import pytest
 
 from ecr_source.errors import visible
 from ecr_source.ledger import Outcome
-from tests.conftest import Row
+from tests.conftest import ECR_SOURCE, Row, environment
 from tests.ecr_server import EcrServer, error
 from tests.warehouse import ON_EACH, PostgresDatabase, Warehouse
 
@@ -153,7 +153,9 @@ def test_hostile_names_do_nothing_to_a_terminal_or_a_folder(
     assert not [path for path in [*tmp_path.rglob("*"), *tmp_path.parent.glob("*")] if "owned" in path.name]
 
 
-def test_a_defect_that_names_what_is_hostile_is_printed_harmlessly(ecr: Ecr, tmp_path: Path) -> None:
+def test_a_defect_that_names_what_is_hostile_is_printed_harmlessly(
+    server: EcrServer, database: Path, tmp_path: Path
+) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(
@@ -161,7 +163,8 @@ def test_a_defect_that_names_what_is_hostile_is_printed_harmlessly(ecr: Ecr, tmp
         "ecr_source.run.make_destination = crash\n"
     )
     python_path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = ecr("run", env={"PYTHONPATH": python_path})
+    env = environment(server, database, {"PYTHONPATH": python_path})
+    done = subprocess.run([ECR_SOURCE, "run"], env=env, capture_output=True, text=True)
     assert done.returncode == 3
     assert_harmless(done)
     assert "Traceback" in done.stderr
