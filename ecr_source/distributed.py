@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import dlt
@@ -13,7 +12,6 @@ from dlt.common.schema.typing import TTableFormat, TWriteDispositionConfig
 from dlt.extract import DltResource
 
 from ecr_source import catalog
-from ecr_source.api import Usage
 from ecr_source.catalog.table import Table
 from ecr_source.errors import CallFailed
 from ecr_source.failures import ReadError
@@ -123,12 +121,8 @@ def _disposition(pipeline: dlt.Pipeline) -> TWriteDispositionConfig:
 
 def _not_read(setting: ScopeSetting, tables: Sequence[Table]) -> ScopeRead:
     scope = Scope(setting["registry_id"], setting["region"])
-    now = datetime.now(UTC)
     message = f"cannot load {scope}: its task ended without an outcome; its log says why, and its rows may be of before"
     failed = ReadError(NOT_LOADED, "", "NoOutcome", message, CallFailed.status)
-    reads = [
-        TableRead(table, CallFailed.status, [], Usage(), 0, "", now, now)
-        for table in tables
-        if table.operation.service in setting["services"]
-    ]
+    mine = [table for table in tables if table.operation.service in setting["services"]]
+    reads = [TableRead.unread(table, CallFailed.status) for table in mine]
     return ScopeRead(scope, setting["region_from"], reads, [failed])

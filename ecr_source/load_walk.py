@@ -95,15 +95,15 @@ class LoadWalk:
         folder = spool_folder_of(pipeline, self.spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
         walk = Walk(
-            tables,
-            folder,
-            self.names,
-            self.bounds,
-            Loaded(pipeline, self.mode),
-            self.without,
-            self.access.max_in_flight,
-            Budget(self.max_calls, self.max_seconds),
-            _Progress(pipeline.collector),
+            tables=tables,
+            folder=folder,
+            names=self.names,
+            bounds=self.bounds,
+            earlier=Loaded(pipeline, self.mode),
+            without=self.without,
+            max_in_flight=self.access.max_in_flight,
+            budget=Budget(self.max_calls, self.max_seconds),
+            observer=_Progress(pipeline.collector),
         )
         services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:

@@ -119,8 +119,10 @@ class IncrementalAppend:
 
     @property
     def _by_key(self) -> Snapshot:
-        # Not in Iceberg: pyiceberg cannot look for a row whose cursor is NULL.
-        return Snapshot("upsert" if self.table_format == "delta" else "delete-insert")
+        # Delta has no other way, and in Athena dlt deletes by a key of one column only. Not in a lake's Iceberg:
+        # pyiceberg cannot look for a row whose cursor is NULL.
+        upserts = self.table_format == "delta" or _dialect() == "athena"
+        return Snapshot("upsert" if upserts else "delete-insert")
 
     def _replacing(self, table: Table) -> TResourceHints:
         # With the cursor in the key a repository that was deleted and created again stays two rows.
@@ -208,9 +210,8 @@ def _replace(
     """The files, and before them the condition that says which rows they may delete or retire."""
     if not files:
         return
+    dialect = _dialect()
     # In one pair of parentheses, because dlt joins it with AND.
-    destination = dlt.current.pipeline().destination
-    dialect = destination.capabilities().sqlglot_dialect if destination else None
     condition = "(" + " OR ".join(_rows_of(file, dialect, qualifier) for file in files) + ")"
     empty = schema.empty_table()
     hints = dlt.mark.make_hints(
@@ -220,6 +221,11 @@ def _replace(
     for file, path in zip(files, paths, strict=True):
         yield dlt.mark.with_file_import(str(path), "parquet", file.rows, empty)
         path.unlink()  # dlt has linked or copied it
+
+
+def _dialect() -> str | None:
+    """The SQL of the destination, by sqlglot's name of it."""
+    return dlt.current.pipeline().destination.capabilities().sqlglot_dialect
 
 
 def _rows_of(file: TableFile, dialect: str | None, qualifier: str) -> str:

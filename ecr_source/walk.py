@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ class Unobserved:
         """Nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableRead:
     """How the reading of one table in one scope ended: a row of `extraction_scopes`.
 
@@ -72,6 +72,22 @@ class TableRead:
     finished_at: datetime
     resumes_at: str = ""
     is_postponed: bool = False
+
+    @classmethod
+    def unread(cls, table: Table, status: str) -> TableRead:
+        """A table of which nothing was asked."""
+        now = datetime.now(UTC)
+        return cls(
+            table=table,
+            status=status,
+            files=[],
+            usage=Usage(),
+            excepted_repositories=0,
+            note="",
+            started_at=now,
+            finished_at=now,
+            is_postponed=status == POSTPONED,
+        )
 
     @property
     def rows(self) -> int:
@@ -105,6 +121,7 @@ class Walk:
 
     tables: Sequence[Table]
     folder: Path
+    _: KW_ONLY
     names: Sequence[str] = ()
     bounds: Bounds = field(default_factory=Bounds)
     earlier: Earlier = field(default_factory=Nothing)
@@ -168,12 +185,7 @@ class Walk:
 
     def _unread(self, found: Found, status: str, errors: Sequence[ReadError] = ()) -> ScopeRead:
         """A scope of which nothing was asked."""
-        now = datetime.now(UTC)
-        postponed = status == POSTPONED
-        tables = [
-            TableRead(table, status, [], Usage(), 0, "", now, now, is_postponed=postponed)
-            for table in self._tables_of(found)
-        ]
+        tables = [TableRead.unread(table, status) for table in self._tables_of(found)]
         return ScopeRead(found.scope, found.region_from, tables, list(errors))
 
 
@@ -266,16 +278,16 @@ class _ScopeWalk:
         first = [operation for operation in self._readings if self._first_table(operation) is table]
         excepted = {name for reading in counted for name in reading.excepted}
         return TableRead(
-            table,
-            overall_status([reading.status for reading in counted]),
-            [reading.files[table] for reading in counted if table in reading.files],
-            _sum([self._api.usage_of(operation) for operation in first]),
-            len(excepted),
-            "; ".join(filter(None, (reading.note for reading in readings))),
-            min((reading.started_at for reading in readings), default=self._started_at),
-            max((reading.finished_at for reading in readings), default=self._started_at),
-            next((reading.resumes_at for reading in counted if reading.resumes_at), ""),
-            any(reading.is_postponed for reading in counted),
+            table=table,
+            status=overall_status([reading.status for reading in counted]),
+            files=[reading.files[table] for reading in counted if table in reading.files],
+            usage=_sum([self._api.usage_of(operation) for operation in first]),
+            excepted_repositories=len(excepted),
+            note="; ".join(filter(None, (reading.note for reading in readings))),
+            started_at=min((reading.started_at for reading in readings), default=self._started_at),
+            finished_at=max((reading.finished_at for reading in readings), default=self._started_at),
+            resumes_at=next((reading.resumes_at for reading in counted if reading.resumes_at), ""),
+            is_postponed=any(reading.is_postponed for reading in counted),
         )
 
     def _first_table(self, operation: Operation) -> Table:

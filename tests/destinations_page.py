@@ -127,6 +127,7 @@ ClickHouse bring s3fs, which cannot be installed beside this package: `pip insta
 `pip install clickhouse-driver clickhouse-connect`, instead.
 
 - **Athena** needs a bucket for what it reads, which `staging_type` asks for, and Iceberg tables (`force_iceberg`).
+- **A window** of incremental mode replaces what it loaded before, by key, in Athena by MERGE: SQL parsed only, in all.
 - **Nothing keeps two runs apart** that load into the same dataset of a warehouse other than Postgres: let the scheduler
   start one at a time.
 - **Not one transaction**: Databricks, Athena and ClickHouse commit each statement; so does BigQuery where dlt takes the

@@ -161,6 +161,23 @@ def test_what_a_load_sends_is_sql_of_the_warehouse(
         assert sorted(_value(one, warehouse.dialect) for one in excepted.expressions) == sorted(NAMES)
 
 
+@every_warehouse
+def test_what_a_window_of_incremental_mode_sends_is_sql_of_the_warehouse(
+    warehouse: Warehouse, warehouse_pipeline: dlt.Pipeline, server: EcrServer
+) -> None:
+    server.registry().put("api")
+    server.registry().put_image("api")
+    window = {"mode": "incremental", "initial_value": "2020-01-01", "end_value": "2030-01-01"}
+    tables = ["images", "repositories"]
+    extract(warehouse_pipeline, regions=["eu-west-1"], endpoint_url=server.url, tables=tables, **window)
+    client = unopened_client(warehouse_pipeline)
+    replaced: list[type[exp.Expr]] = [exp.Delete, exp.Insert]
+    by_key: list[type[exp.Expr]] = [exp.Merge] if warehouse.name == "athena" else replaced
+    for table, expected in (("images", by_key), ("repository_scanning_configurations", replaced)):
+        sent = [sqlglot.parse_one(sql, warehouse.dialect) for sql in load_statements(client, table)]
+        assert [type(statement) for statement in sent] == expected
+
+
 IMAGES_ASKED = pa.table({"image_digest": ["sha256:1", "sha256:2"], "extracted_at": [1, 2]})
 FETCHED = {
     "in batches": IMAGES_ASKED.to_batches(max_chunksize=1),
