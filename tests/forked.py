@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -26,6 +28,25 @@ CONTEXT.set_forkserver_preload(
     ]
 )
 
+# Whenever a process starts, multiprocessing reads the exit codes of those that have ended, each of which can be read
+# once: without turns a thread that waits for one would find nothing.
+_IN_TURN = threading.Lock()
+
+
+def start(process: BaseProcess) -> None:
+    """Starts it, while other threads may wait for others."""
+    with _IN_TURN:
+        process.start()
+
+
+def exit_code(process: BaseProcess, timeout: float | None = None) -> int | None:
+    """Waits for its end; None if that has not come after so many seconds."""
+    if not wait([process.sentinel], timeout):
+        return None
+    with _IN_TURN:
+        process.join()
+        return process.exitcode
+
 
 class ForkedCommand:
     """`ecr-source` with these arguments, in a process of its own, which does not outlive the block.
@@ -37,7 +58,7 @@ class ForkedCommand:
         reading, writing = CONTEXT.Pipe(duplex=False)
         task = (list(arguments), dict(environment), str(Path.cwd()), writing)
         self._process = CONTEXT.Process(target=_command, args=task)
-        self._process.start()
+        start(self._process)
         writing.close()
         self.errors = os.fdopen(os.dup(reading.fileno()))
         reading.close()
@@ -47,7 +68,7 @@ class ForkedCommand:
 
     def __exit__(self, *failure: object) -> None:
         self.kill()
-        self._process.join()
+        exit_code(self._process)
         self.errors.close()
 
     def kill(self) -> None:
@@ -57,9 +78,9 @@ class ForkedCommand:
     def end(self) -> tuple[int, str]:
         """Waits for the end; the exit code, and the rest of standard error."""
         rest = self.errors.read()
-        self._process.join()
-        assert self._process.exitcode is not None
-        return self._process.exitcode, rest
+        code = exit_code(self._process)
+        assert code is not None
+        return code, rest
 
 
 def run_forked(
@@ -74,14 +95,14 @@ def run_forked(
         written = [Path(outputs, name) for name in ("stdout", "stderr")]
         task = (list(arguments), dict(environment), str(Path.cwd()), *map(str, written))
         process = CONTEXT.Process(target=_command_to_its_end, args=task)
-        process.start()
-        process.join(timeout)
-        if process.exitcode is None:
+        start(process)
+        code = exit_code(process, timeout)
+        if code is None:
             process.kill()
-            process.join()
+            exit_code(process)
             raise subprocess.TimeoutExpired(["ecr-source", *arguments], timeout)
         stdout, stderr = (path.read_text() for path in written)
-        return subprocess.CompletedProcess(["ecr-source", *arguments], process.exitcode, stdout, stderr)
+        return subprocess.CompletedProcess(["ecr-source", *arguments], code, stdout, stderr)
 
 
 def _command(arguments: list[str], environment: dict[str, str], folder: str, errors: Connection) -> None:

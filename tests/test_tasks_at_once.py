@@ -16,7 +16,7 @@ from ecr_source import Outcome, find_scopes, load_scopes, write_ledger
 from ecr_source.scopes import ScopeSetting
 from tests.conftest import Row, make_pipeline
 from tests.ecr_server import EcrServer
-from tests.forked import CONTEXT
+from tests.forked import CONTEXT, exit_code, start
 from tests.postgres import Postgres
 from tests.warehouse import PostgresDatabase
 
@@ -59,13 +59,13 @@ class Task:
     def run_killed_and_again(self, seconds: float) -> tuple[int, Outcome]:
         """Kills it so long after its turn began; how that one ended, and what came of the next."""
         process = self._start("killed")
-        while process.is_alive() and self.warehouse.query(HAS_ITS_TURN.format(self.name)) == [(False,)]:
+        while exit_code(process, 0) is None and self.warehouse.query(HAS_ITS_TURN.format(self.name)) == [(False,)]:
             time.sleep(0.01)
         time.sleep(seconds)
         process.kill()
-        process.join()
-        assert process.exitcode is not None
-        return process.exitcode, self._end(self._start("again"))
+        code = exit_code(process)
+        assert code is not None
+        return code, self._end(self._start("again"))
 
     @property
     def _outcome(self) -> Path:
@@ -74,12 +74,11 @@ class Task:
     def _start(self, attempt: str) -> BaseProcess:
         arguments = (self, self.folder / attempt, dict(os.environ))
         process = CONTEXT.Process(target=_load, args=arguments)
-        process.start()
+        start(process)
         return process
 
     def _end(self, process: BaseProcess) -> Outcome:
-        process.join()
-        assert process.exitcode == 0, self.name
+        assert exit_code(process) == 0, self.name
         return Outcome.from_json(json.loads(self._outcome.read_text()))
 
     def load(self, folder: Path) -> None:

@@ -36,7 +36,7 @@ from tests.readme import blocks, section, typed
 TABLES = ["repositories", "images"]
 DAY = 86_400
 FIRST_DAY = int(datetime(2026, 11, 4, tzinfo=UTC).timestamp())
-ENDED_WITHIN = 180
+ENDED_WITHIN = 300
 
 
 @pytest.fixture(scope="module")
