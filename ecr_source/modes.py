@@ -11,21 +11,16 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import dlt
 import orjson
-import pendulum
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from dlt.common.schema.typing import TWriteDispositionConfig
-from dlt.common.typing import TTimeInterval
 from dlt.extract.hints import TResourceHints
-from dlt.extract.incremental import Incremental
-from dlt.extract.pipe import Pipe
 
-from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
+from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
+from ecr_source.cursor import Missed, ScopeCursor, scheduled_interval
 from ecr_source.errors import ConfigurationError
 from ecr_source.literals import literal
-from ecr_source.scopes import Scope
 from ecr_source.spool import TableFile
 
 ROW_VERSION = pa.field("row_version", pa.string(), nullable=False)
@@ -112,7 +107,7 @@ class IncrementalAppend:
 
     @property
     def _is_window(self) -> bool:
-        return self.end_value is not None or _scheduled_interval() is not None
+        return self.end_value is not None or scheduled_interval() is not None
 
     def _can(self, strategy: str) -> bool:
         return strategy in (dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ())
@@ -136,8 +131,10 @@ class IncrementalAppend:
             # Without a time of its own a row cannot be known to be new: such tables append what was read.
             yield from batches
             return
-        cursor = _ScopeCursor(table, table.cursor, file.scope, self)
-        missed = _Missed(file, table.cursor, cursor)
+        cursor = ScopeCursor(
+            table, table.cursor, scope=file.scope, initial_value=self.initial_value, end_value=self.end_value
+        )
+        missed = Missed(file, table.cursor, cursor)
         for rows in batches:
             if missed.repositories:
                 yield missed.rows_of_repositories(rows)
@@ -257,72 +254,3 @@ def _row_versions(rows: pa.RecordBatch) -> Iterator[str]:
     ]
     for row in zip(*columns, strict=True):
         yield hashlib.blake2b(orjson.dumps(row), digest_size=16).hexdigest()
-
-
-class _Missed:
-    """Repositories that could not be read while the scope's cursor went on: each has the cursor of that time."""
-
-    def __init__(self, file: TableFile, cursor_column: str, cursor: _ScopeCursor) -> None:
-        self._file = file
-        self._cursor_column = cursor_column
-        self._since = cursor.get_state()["last_value"]
-        # A window is loaded once: there is no next run that would fetch what it missed.
-        self.repositories: dict[str, datetime] = {} if cursor.end_value is not None else cursor.missed()
-
-    def rows_of_repositories(self, rows: pa.Table) -> pa.Table:
-        """Their rows that the scope's cursor has passed by, newer than the last of theirs that was loaded."""
-        new = pa.repeat(pa.scalar(False), rows.num_rows)
-        for name, since in self.repositories.items():
-            newer = pc.greater(rows[self._cursor_column], pa.scalar(since, TIMESTAMP))
-            new = pc.or_(new, pc.and_(pc.equal(self._names(rows), name), newer))
-        return rows.filter(pc.and_(new, pc.less(rows[self._cursor_column], pa.scalar(self._since, TIMESTAMP))))
-
-    def remember(self) -> None:
-        """Forgets the repositories that were read now, and notes those that were not."""
-        for name in set(self.repositories) - set(self._file.excepted):
-            del self.repositories[name]
-        for name in self._file.excepted:
-            self.repositories.setdefault(name, self._since)
-
-    def _names(self, rows: pa.Table) -> pa.ChunkedArray:
-        column = self._file.repository_column
-        return rows[column] if column else pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
-
-
-def _scheduled_interval() -> TTimeInterval | None:
-    """The interval of the scheduler that runs this, if it has one; a run by hand has an empty one."""
-    interval = dlt.current.interval()
-    return interval if interval is not None and interval.start < interval.end else None
-
-
-class _ScopeCursor(Incremental[datetime]):
-    """dlt's incremental on one table, with a cursor per scope instead of one for all."""
-
-    def __init__(self, table: Table, cursor: str, scope: Scope, window: IncrementalAppend) -> None:
-        super().__init__(
-            cursor,
-            initial_value=pendulum.instance(window.initial_value),
-            end_value=pendulum.instance(window.end_value) if window.end_value else None,
-            primary_key=table.key,
-            # Rows without the cursor's value travel every time: a row too many can be found, a missing one cannot.
-            on_cursor_value_missing="include",
-            allow_external_schedulers=window.end_value is None and _scheduled_interval() is not None,
-        )
-        self._scope = scope
-        self.bind(Pipe(table.name))
-
-    def get_state(self) -> Any:
-        if self.end_value is not None:
-            return super().get_state()
-        start = {"initial_value": self.initial_value, "last_value": self.initial_value}
-        return self._of_scope("incremental", {**start, "start_value": self.initial_value, "unique_hashes": []})
-
-    def missed(self) -> dict[str, datetime]:
-        """The repositories that could not be read while the cursor went on, each with the cursor of that time."""
-        missed: dict[str, datetime] = self._of_scope("missed", {})
-        return missed
-
-    def _of_scope(self, part: str, default: dict[str, Any]) -> Any:
-        assert self.resource_name is not None
-        scopes = dlt.current.resource_state(self.resource_name).setdefault(part, {})
-        return scopes.setdefault(f"{self.cursor_path} {self._scope}", default)

@@ -25,6 +25,10 @@ ORDER = [
     "catalog.public",
     "catalog.run",
     "catalog",
+    "documents.shape",
+    "documents.policy",
+    "documents.lifecycle",
+    "documents.manifest",
     "documents",
     "catalog.model",
     "catalog.schema",
@@ -51,6 +55,7 @@ ORDER = [
     "pseudonyms",
     "literals",
     "storable",
+    "cursor",
     "modes",
     "postgres_destination",
     "postgres_client",
@@ -85,7 +90,7 @@ ORDER = [
     "demo",
     "cli",
 ]
-WITHOUT_DLT = ORDER[: ORDER.index("modes")]
+WITHOUT_DLT = ORDER[: ORDER.index("cursor")]
 
 
 def modules() -> dict[str, Path]:
