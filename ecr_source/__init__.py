@@ -13,23 +13,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecr_source.distributed import find_scopes, load_scopes, write_ledger
-    from ecr_source.ledger import Outcome
-    from ecr_source.loading import load
-    from ecr_source.postgres_destination import postgres
-    from ecr_source.source import ecr_source, read_outcome
+    from ecr_source.destinations.postgres import postgres
+    from ecr_source.extract.ledger import Outcome
+    from ecr_source.loading.distributed import find_scopes, load_scopes, write_ledger
+    from ecr_source.loading.load import load
+    from ecr_source.loading.source import ecr_source, read_outcome
 
 __all__ = ["Outcome", "ecr_source", "find_scopes", "load", "load_scopes", "postgres", "read_outcome", "write_ledger"]
 
 _HOME = {
-    "Outcome": "ecr_source.ledger",
-    "ecr_source": "ecr_source.source",
-    "find_scopes": "ecr_source.distributed",
-    "load": "ecr_source.loading",
-    "load_scopes": "ecr_source.distributed",
-    "postgres": "ecr_source.postgres_destination",
-    "read_outcome": "ecr_source.source",
-    "write_ledger": "ecr_source.distributed",
+    "Outcome": "ecr_source.extract.ledger",
+    "ecr_source": "ecr_source.loading.source",
+    "find_scopes": "ecr_source.loading.distributed",
+    "load": "ecr_source.loading.load",
+    "load_scopes": "ecr_source.loading.distributed",
+    "postgres": "ecr_source.destinations.postgres",
+    "read_outcome": "ecr_source.loading.source",
+    "write_ledger": "ecr_source.loading.distributed",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from ecr_source.redaction import masked
+from ecr_source.statuses import ABSENT, DENIED, DISABLED, FAILED, GONE
 
 _LONGEST = 500
 
@@ -96,7 +97,7 @@ class CallFailed(EcrSourceError):
     name of the network error; `resource` is the repository that was asked for, empty for the whole registry.
     """
 
-    status = "failed"
+    status = FAILED
 
     def __init__(self, message: str, *, operation: str, error_code: str, resource: str = "") -> None:
         super().__init__(as_sentence(masked(message)))
@@ -112,22 +113,22 @@ class ScopeLost(CallFailed):
 class Absent(CallFailed):
     """There is none of what was asked for: a fact, not a failure."""
 
-    status = "absent"
+    status = ABSENT
 
 
 class Denied(CallFailed):
     """The caller lacks the permission."""
 
-    status = "denied"
+    status = DENIED
 
 
 class Disabled(CallFailed):
     """The region is not enabled for the account."""
 
-    status = "disabled"
+    status = DISABLED
 
 
 class Gone(CallFailed):
     """What was asked for does not exist (any more)."""
 
-    status = "gone"
+    status = GONE

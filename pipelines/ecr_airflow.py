@@ -25,7 +25,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 if TYPE_CHECKING:
     import dlt
 
-    from ecr_source.scopes import ScopeSetting
+    from ecr_source.aws.scopes import ScopeSetting
 
 SCHEDULE = CronDataIntervalTimetable("@daily", timezone="UTC")
 FIRST_DAY = datetime(2026, 1, 1)  # in the timetable's zone; no earlier interval can be filled

@@ -16,10 +16,10 @@ import orjson
 import pytest
 
 from ecr_source import catalog, ecr_source, read_outcome
-from ecr_source.ledger import Outcome
-from tests.ecr_server import ACCESS_KEY, EcrServer, serving
+from ecr_source.extract.ledger import Outcome
 from tests.forked import run_forked
 from tests.postgres import Postgres, postgres_server
+from tests.server.ecr_server import ACCESS_KEY, EcrServer, serving
 from tests.warehouse import DATASET, DESTINATIONS, ON_EACH, DuckDbFile, PostgresDatabase, Row, Warehouse
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
 
 SHARING = {
     *("test_failures.py", "test_lake.py", "test_masked_accounts.py", "test_permissions.py", "test_promises.py"),
-    *("test_storms.py", "test_tables_page.py"),
+    *("test_storms.py", "test_tables.py"),
 }
 """Files whose tests share what is costly to make: one process runs all of a file. Other tests go to whoever is free."""
 

@@ -17,7 +17,13 @@ CONTEXT = multiprocessing.get_context("forkserver")
 # The working directory and the environment are each process's own; `tests.forked` imports nothing that reads them.
 CONTEXT.set_forkserver_preload(
     [
-        *("ecr_source.cli", "ecr_source.report.run", "ecr_source.postgres_client", "psycopg2", "tests.forked"),
+        *(
+            "ecr_source.cli.commands",
+            "ecr_source.cli.run_report",
+            "ecr_source.destinations.postgres_client",
+            "psycopg2",
+            "tests.forked",
+        ),
         # What dlt imports when it first needs it.
         *(
             "dlt.common.libs.sql_alchemy_compat",
@@ -126,7 +132,7 @@ def _type(arguments: list[str], environment: dict[str, str], folder: str) -> Non
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-    from ecr_source.cli import app
+    from ecr_source.cli.commands import app
 
     os.environ.clear()
     os.environ.update(environment)

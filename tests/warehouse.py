@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from dlt.common.destination import AnyDestination
 
-from ecr_source.postgres_destination import postgres
+from ecr_source.destinations.postgres import postgres
 from tests.postgres import Postgres
 
 DESTINATIONS = ("duckdb", "postgres")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 
-from ecr_source.catalog.findings import FINDINGS_TABLES, LIST_COVERAGE, LIST_FINDINGS
-from ecr_source.catalog.image import IMAGE_TABLES
-from ecr_source.catalog.image_status import IMAGE_STATUS_TABLES
-from ecr_source.catalog.manifests import MANIFEST_TABLES
-from ecr_source.catalog.policy import POLICY_TABLES, PREVIEW_TABLES
-from ecr_source.catalog.public import PUBLIC_TABLES
-from ecr_source.catalog.registry import REGISTRY_TABLES
-from ecr_source.catalog.repository import REPOSITORY_TABLES
-from ecr_source.catalog.run import EXTRACTION_ERRORS, EXTRACTION_SCOPES
 from ecr_source.catalog.table import Operation, RunTable, Table
+from ecr_source.catalog.tables.extraction import EXTRACTION_ERRORS, EXTRACTION_SCOPES
+from ecr_source.catalog.tables.findings import FINDINGS_TABLES, LIST_COVERAGE, LIST_FINDINGS
+from ecr_source.catalog.tables.image import IMAGE_TABLES
+from ecr_source.catalog.tables.image_status import IMAGE_STATUS_TABLES
+from ecr_source.catalog.tables.manifests import MANIFEST_TABLES
+from ecr_source.catalog.tables.policy import POLICY_TABLES, PREVIEW_TABLES
+from ecr_source.catalog.tables.public import PUBLIC_TABLES
+from ecr_source.catalog.tables.registry import REGISTRY_TABLES
+from ecr_source.catalog.tables.repository import REPOSITORY_TABLES
 from ecr_source.errors import ConfigurationError
 
 __all__ = [

@@ -8,6 +8,7 @@ from ecr_source import catalog
 from ecr_source.catalog.table import (
     ArnField,
     Asked,
+    CallOutcome,
     Constant,
     Count,
     Filling,
@@ -20,7 +21,6 @@ from ecr_source.catalog.table import (
     OfScope,
     Ordinal,
     OrZero,
-    Outcome,
     Source,
 )
 
@@ -45,7 +45,7 @@ def _paths(filling: Filling, levels_up: int, source: Source) -> Iterator[str]:
             | ArnField(path, _, _)
             | Namespace(path)
             | IsOneOf(path, _)
-            | Outcome(path, _)
+            | CallOutcome(path, _)
             | OrZero(_, path, _)
         ):
             yield joined(filling.rows_above(levels_up), path)

@@ -8,10 +8,11 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from ecr_source.catalog import model
+from ecr_source.catalog.documents import DOCUMENTS
 from ecr_source.catalog.table import (
-    NO_ANSWER,
     ArnField,
     Asked,
+    CallOutcome,
     Constant,
     Count,
     EachRow,
@@ -26,12 +27,11 @@ from ecr_source.catalog.table import (
     Operation,
     Ordinal,
     OrZero,
-    Outcome,
     RunTable,
     Source,
     Table,
 )
-from ecr_source.documents import DOCUMENTS
+from ecr_source.statuses import COMPLETE, NO_ANSWER
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 """How a point in time is held: in UTC, to the microsecond."""
@@ -120,7 +120,7 @@ def describe(filling: Filling, source: Source, levels_up: int = 0) -> _Described
 
 def _computed(operation: Operation, source: Source) -> _Described:
     match source:
-        case Outcome():
+        case CallOutcome():
             return pa.string(), _outcome_description(operation, source)
         case Constant(_, meaning):
             return pa.string(), meaning
@@ -143,8 +143,8 @@ def _asked(operation: Operation, column: str) -> _Described:
     return describe(filling, filling.sources[column])
 
 
-def _outcome_description(operation: Operation, outcome: Outcome) -> str:
-    names = dict.fromkeys(["complete", *operation.absent.values(), *outcome.names.values()])
+def _outcome_description(operation: Operation, outcome: CallOutcome) -> str:
+    names = dict.fromkeys([COMPLETE, *operation.absent.values(), *outcome.names.values()])
     no_answer = ", ".join(f"{outcome}{remark}" for outcome, remark in NO_ANSWER.items())
     return f"What came of asking: {', '.join(names)}; {no_answer}."
 

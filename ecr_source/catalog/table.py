@@ -2,7 +2,7 @@
 
 A path leads from a response, or from a row, to a member: `imageDetails[].imageScanStatus.status`. `[]` stands for the
 items of a list, `{}` for the entries of a map (members `key` and `value`), and `policyText@policy` for the JSON
-document inside of a text, as `ecr_source.documents` parses it.
+document inside of a text, as `ecr_source.catalog.documents` parses it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
-
-COMPLETE = "complete"
-"""The outcome of a call that was answered."""
-
-LEFT_OUT = "left_out"
-DENIED = "denied"
-CALL_FAILED = "call_failed"
-NOT_ASKED = "not_asked"
-
-NO_ANSWER = {DENIED: "", CALL_FAILED: "", LEFT_OUT: " (by a bound)", NOT_ASKED: " (budget spent)"}
-"""The outcomes of calls that were not answered, or not made, each with a remark."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +162,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CallOutcome:
     """What came of the call: `complete`, what `Operation.absent` says, or one of `NO_ANSWER`.
 
     Of an answered call, `names` translates the value at `path`, where it has a name for it.
@@ -245,7 +234,7 @@ Source: TypeAlias = (
     | OfScope
     | Asked
     | Constant
-    | Outcome
+    | CallOutcome
     | Count
     | OrZero
     | IsOneOf
@@ -264,7 +253,7 @@ class Filling:
     `rows` is the path to the rows: `repositories[]`, `repositories[].imageTagMutabilityExclusionFilters[]` for the rows
     of a nested list; empty where the response itself is the row. A plain string as a column's source is a `Member`.
     `outer`: an item whose last list is empty is a row as well. `only_with`: rows without this member are none.
-    `whatever_comes`: a call that was not answered makes a row too, with what was asked and the `Outcome`.
+    `whatever_comes`: a call that was not answered makes a row too, with what was asked and the `CallOutcome`.
     """
 
     operation: Operation

@@ -6,8 +6,8 @@ import threading
 from contextlib import suppress
 
 from tests.airflow.installation import PASSWORD, REGIONS, USER, airflow_installation
-from tests.ecr_server import serving
 from tests.postgres import postgres_server
+from tests.server.ecr_server import serving
 
 REPOSITORIES = 200
 

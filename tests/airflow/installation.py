@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.ecr_server import ACCESS_KEY, EcrServer
 from tests.postgres import Postgres, free_port
+from tests.server.ecr_server import ACCESS_KEY, EcrServer
 
 PROJECT = Path(__file__).parents[2]
 ENVIRONMENT = PROJECT / ".venv-airflow"

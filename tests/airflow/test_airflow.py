@@ -28,10 +28,10 @@ from tests.airflow.installation import (
     airflow_installation,
 )
 from tests.conftest import Row, environment
-from tests.ecr_server import ACCOUNT, DENIED, EcrServer, serving
 from tests.forked import ForkedCommand
+from tests.pages.readme import blocks, section, typed
 from tests.postgres import Postgres, postgres_server
-from tests.readme import blocks, section, typed
+from tests.server.ecr_server import ACCOUNT, DENIED, EcrServer, serving
 
 TABLES = ["repositories", "images"]
 DAY = 86_400

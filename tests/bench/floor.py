@@ -12,15 +12,15 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 
-from ecr_source.access import Access
-from ecr_source.api import Api, Response
-from ecr_source.arrow import Page, flatten
+from ecr_source.aws.access import Access
+from ecr_source.aws.api import Api, Response
+from ecr_source.aws.scopes import Target, find_scopes
 from ecr_source.catalog import GROUPS
-from ecr_source.catalog.image import DESCRIBE_IMAGES
-from ecr_source.catalog.repository import DESCRIBE_REPOSITORIES
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.catalog.table import Operation
-from ecr_source.scopes import Target, find_scopes
+from ecr_source.catalog.tables.image import DESCRIBE_IMAGES
+from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
+from ecr_source.extract.flatten import Page, flatten
 
 NOW = datetime.now(UTC)
 THREADS = 8

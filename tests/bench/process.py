@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from tests.ecr_server import ACCESS_KEY
+from tests.server.ecr_server import ACCESS_KEY
 
 ROOT = Path(__file__).parent.parent.parent
 ECR_SOURCE = Path(sys.executable).parent / "ecr-source"
@@ -95,7 +95,7 @@ def run(url: str, folder: Path, *arguments: str) -> Run:
 @contextmanager
 def endpoint(*options: object) -> Iterator[str]:
     """The URL of the test server with these options, in a process of its own."""
-    command = [sys.executable, "-m", "tests.ecr_server", *map(str, options)]
+    command = [sys.executable, "-m", "tests.server.ecr_server", *map(str, options)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.ecr_server import EcrServer
-from tests.test_hostile_names import HOSTILE, NAMES
-from tests.warehouses import WAREHOUSES, images_expected, loads_in_turn
+from tests.destinations.warehouses import WAREHOUSES, images_expected, loads_in_turn
+from tests.server.ecr_server import EcrServer
+from tests.whole.test_hostile_names import HOSTILE, NAMES
 
 BY_NAME = {warehouse.name: warehouse for warehouse in WAREHOUSES}
 

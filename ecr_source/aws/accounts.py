@@ -1,0 +1,161 @@
+"""Which accounts are read, and with which credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
+from botocore.parsers import ResponseParserError
+
+from ecr_source.aws.access import ACCOUNT_PLACE, account_of_role
+from ecr_source.aws.regions import always_enabled, partition_of
+from ecr_source.aws.sessions import Session
+from ecr_source.catalog import GET_CALLER_IDENTITY
+from ecr_source.errors import ConfigurationError, CredentialsRejected, OrganizationUnreadable
+
+CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError)
+"""What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
+
+REJECTED = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose credentials these are: the account, and the ARN of the user or of the assumed role."""
+
+    account_id: str
+    arn: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account to read: with `session`, by way of the role `role_arn` if there is one."""
+
+    account_id: str
+    session: Session
+    role_arn: str | None = None
+
+
+def identify(session: Session, region: str) -> Caller:
+    """Whose credentials these are, asked in `region` or, where that rejects them, in one that is always enabled.
+
+    A region that is not enabled for the account rejects good credentials with the same code as bad ones; only bad ones
+    are rejected everywhere.
+
+    Raises:
+        CredentialsRejected: AWS does not know the credentials, or they have expired, or STS cannot be reached.
+    """
+    rejected: ClientError | None = None
+    for candidate in dict.fromkeys([region, always_enabled(partition_of(region))]):
+        try:
+            identity = session.client("sts", candidate).get_caller_identity()
+            return Caller(str(identity["Account"]), str(identity["Arn"]))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in REJECTED:
+                raise CredentialsRejected(_sentence(candidate, error)) from error
+            rejected = error
+        except (BotoCoreError, ResponseParserError, KeyError) as error:
+            raise CredentialsRejected(_sentence(candidate, error)) from error
+    assert rejected is not None
+    raise CredentialsRejected(_sentence(region, rejected)) from rejected
+
+
+def accounts_to_read(session: Session, caller: Caller, region: str) -> list[Account]:
+    """The accounts that `session.access` names, each once, with the credentials that read it.
+
+    The caller's own account is read with the caller's credentials, but where a role is named that is in it.
+
+    Raises:
+        ConfigurationError: no account is left.
+        OrganizationUnreadable: the organization does not tell its accounts.
+    """
+    access = session.access
+    if not access.role_arns:
+        return [Account(caller.account_id, session)]
+    named = {account_of_role(arn): arn for arn in access.role_arns if ACCOUNT_PLACE not in arn}
+    by_pattern = [] if access.role_pattern is None else _accounts_of_the_pattern(session, region)
+    roles: dict[str, str | None] = dict(named)
+    for account_id in by_pattern:
+        assumed = (access.role_pattern or "").replace(ACCOUNT_PLACE, account_id)
+        roles.setdefault(account_id, None if account_id == caller.account_id else assumed)
+    if not roles:
+        raise ConfigurationError("no account is left to read: check what is included and excluded")
+    return [
+        Account(account_id, session.assuming(arn, region) if arn else session, arn) for account_id, arn in roles.items()
+    ]
+
+
+def _accounts_of_the_pattern(session: Session, region: str) -> list[str]:
+    access = session.access
+    if not access.organization:
+        return list(access.accounts)
+    try:
+        active = _active_accounts(session, region)
+    except CALL_ERRORS as error:
+        reason = f"{_code(error)}: {_message(error)}" if isinstance(error, ClientError) else repr(error)
+        raise OrganizationUnreadable(
+            f"cannot list the accounts of the organization: {reason};"
+            ' "ecr-source iam-policy --organization" prints what the credentials of the run need'
+        ) from error
+    wanted = [account for account in active if not access.accounts or account in access.accounts]
+    if unknown := set(access.accounts) - set(active):
+        raise ConfigurationError(
+            f"not among the active accounts that were asked for: {', '.join(sorted(unknown))}; leave them out, or check"
+            " the organization"
+        )
+    return [account for account in wanted if account not in access.exclude_accounts]
+
+
+def _active_accounts(session: Session, region: str) -> list[str]:
+    """The active accounts of the organization, or of its units that are asked for, without those of excluded ones."""
+    access = session.access
+    client = session.client("organizations", always_enabled(partition_of(region)))
+    if access.organizational_units:
+        found = [account for unit in access.organizational_units for account in _of_unit(client, unit)]
+    else:
+        found = list(_pages(client, "list_accounts", "Accounts"))
+    excluded = {one["Id"] for unit in access.exclude_organizational_units for one in _of_unit(client, unit)}
+    # State took the place of Status in 2025; an older endpoint tells the latter only.
+    active = [one["Id"] for one in found if (one.get("State") or one.get("Status")) == "ACTIVE"]
+    return sorted(set(active) - excluded)
+
+
+def _of_unit(client: Any, unit: str) -> Iterator[dict[str, Any]]:
+    yield from _pages(client, "list_accounts_for_parent", "Accounts", ParentId=unit)
+    for below in _pages(client, "list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit):
+        yield from _of_unit(client, below["Id"])
+
+
+def _pages(client: Any, operation: str, member: str, **parameters: str) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator(operation).paginate(**parameters):
+        yield from page[member]
+
+
+def _sentence(region: str, error: Exception) -> str:
+    asked = f"cannot ask {GET_CALLER_IDENTITY} in {region} who the credentials belong to"
+    if not isinstance(error, ClientError):
+        advice = "; set AWS_CA_BUNDLE to the certificates of its authority" if isinstance(error, SSLError) else ""
+        return f"{asked}: {error}{advice}"
+    code = _code(error)
+    if "Expired" in code:
+        return f"the AWS credentials have expired ({code}): get new ones and run again"
+    if code in REJECTED:
+        return f"AWS does not accept the credentials ({code}): check the access key, secret key and session token"
+    return f"{asked}: {code}: {_message(error)}"
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"].get("Code", "")
+
+
+def _message(error: ClientError) -> str:
+    return error.response["Error"].get("Message", "")

@@ -1,0 +1,419 @@
+"""One call, or one listing, with retries and errors sorted."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from botocore import xform_name
+from botocore.client import BaseClient
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.model import OperationModel
+
+from ecr_source.aws.budget import Budget
+from ecr_source.aws.decode import decode, on_arrow_threads, parse
+from ecr_source.aws.rate import Rate
+from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
+from ecr_source.catalog.model import iam_action, is_paginated, takes
+from ecr_source.catalog.table import Operation
+from ecr_source.errors import (
+    Absent,
+    BudgetSpent,
+    CallFailed,
+    Denied,
+    Disabled,
+    Gone,
+    LoopingToken,
+    MalformedResponse,
+    NotWhole,
+    ScopeLost,
+    TokenRejected,
+)
+
+_BODY = "body"
+
+# Smaller ones are decoded many at a time: Arrow's reader takes as long for one small body as for fifty.
+_DECODED_ALONE = 16_000
+
+# What is no error of AWS, such as the page of a proxy, is told from its beginning.
+_LONGEST_ERROR = 1_000
+
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_GONE = {"RepositoryNotFoundException", "ImageNotFoundException"}
+_THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+_INVALID = {"InvalidParameterException", "ValidationException"}
+# Connecting has shown that the credentials are good, so a region that does not know them is not enabled.
+_DISABLED = {"UnrecognizedClientException", "InvalidClientTokenId"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+
+# So many calls in a row, each repeated seven times, get no answer from an endpoint that is dead, not slow.
+_UNANSWERED = 5
+
+
+@dataclass(frozen=True)
+class Response:
+    """One response: the decoded row, if it is large, else the body, which is one whole JSON object.
+
+    `texts` are the top-level members of a body that are text, such as the token of the next page.
+    """
+
+    content: pa.Table | bytes
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def member(self, name: str) -> Any:
+        """The top-level member of this name as a Python object; None if there is none."""
+        if isinstance(self.content, bytes):
+            return parse(self.content).get(name)
+        return self.content[name][0].as_py() if name in self.content.column_names else None
+
+    def text(self, name: str) -> str | None:
+        """The top-level member of this name, where it is text."""
+        return self.texts.get(name) if isinstance(self.content, bytes) else self.member(name)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the response takes, about."""
+        return len(self.content) if isinstance(self.content, bytes) else int(self.content.nbytes)
+
+
+@dataclass
+class Usage:
+    """What the calls of one operation cost: requests sent, those throttled, those that repeated an earlier one."""
+
+    calls: int = 0
+    throttled: int = 0
+    retried: int = 0
+
+
+@dataclass
+class Api:
+    """Calls the operations of one scope at the rate that the service grants, and counts what they cost.
+
+    Response bodies are decoded into Arrow, not by botocore's parser, which is thirty times slower, drops members that
+    its model does not know and turns timestamps into local time. Signing, retries and errors stay botocore's. Safe to
+    use from several threads.
+    """
+
+    connection: Connection
+    budget: Budget = field(default_factory=Budget)
+    usage: dict[str, Usage] = field(default_factory=dict)
+    notes: dict[Operation, str] = field(default_factory=dict)
+    _lost: ScopeLost | None = None
+    _unanswered: int = 0
+    _rates: dict[str, Rate] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        for client in self.connection.clients.values():
+            events = client.meta.events
+            service = client.meta.service_model.service_id.hyphenize()
+            events.register_first(f"request-created.{service}", self._before_request)
+            events.register(f"before-parse.{service}", _take_body, unique_id="ecr-source-body")
+            events.register(f"response-received.{service}", self._after_response)
+
+    @property
+    def scope(self) -> Scope:
+        return self.connection.scope
+
+    @property
+    def ended(self) -> BudgetSpent | ScopeLost | None:
+        """Why nothing can be asked any more; None while it can."""
+        if self._lost is not None:
+            return self._lost
+        return BudgetSpent("the budget of the run is spent") if self.budget.is_spent else None
+
+    def usage_of(self, operation: Operation) -> Usage:
+        """What the calls of `operation` have cost so far."""
+        with self._lock:
+            return self.usage.setdefault(operation.name, Usage())
+
+    def rate_of(self, operation: Operation) -> Rate:
+        """The rate at which `operation` is called."""
+        return self._rate(operation.name)
+
+    def can_ask(self, operation: Operation) -> bool:
+        """Whether `operation` can tell of the registry of this scope, which need not be the caller's own."""
+        return self.connection.is_own_registry or takes(operation, "registryId")
+
+    def call(self, operation: Operation, **parameters: object) -> Response:
+        """The response to one call.
+
+        Raises:
+            CallFailed: and its subclasses Absent, Denied, Disabled, Gone, after all retries; ScopeLost, for all calls
+                that come after it too.
+            BudgetSpent: no more calls are allowed.
+            MalformedResponse: the response does not have the shape of the service model.
+        """
+        if self._lost is not None:
+            raise self._lost
+        client: BaseClient = self.connection.clients[operation.service]
+        try:
+            answer = getattr(client, xform_name(operation.name))(**parameters)
+        except (ClientError, BotoCoreError) as error:
+            raise self._sorted(error, operation, parameters) from error
+        if _BODY not in answer:  # the status was 200, so that botocore, having retried, raises nothing
+            raise CallFailed(
+                f"cannot call {operation} in {self.scope}: {answer['Error']['Message']}",
+                operation=str(operation),
+                error_code=NotWhole.__name__,
+            )
+        response: Response = answer[_BODY]
+        return response
+
+    def pages(self, operation: Operation, asked: Mapping[str, object] | None = None) -> Iterator[Response]:
+        """The pages of the listing of `operation`, until one has no token; a single one, if it does not page.
+
+        `asked` are request parameters; those with dots are members of structures: `imageId.imageDigest`.
+
+        Raises:
+            CallFailed: and its subclasses.
+            MalformedResponse: a response does not have the shape of the service model.
+            LoopingToken: a token came a second time.
+            TokenRejected: the service does not accept a token that it gave out.
+        """
+        parameters = self._parameters(operation, asked or {})
+        paginated = is_paginated(operation)
+        if paginated and operation.page_size is not None:
+            parameters[operation.limit] = operation.page_size
+        seen: Counter[str] = Counter()
+        number = 1
+        while True:
+            response = self._page(operation, number, parameters)
+            yield response
+            token = response.text(operation.token) if paginated else None
+            if not token:
+                return
+            seen[token] += 1
+            if seen[token] > 1:
+                raise LoopingToken(
+                    f"cannot list {operation} in {self.scope}: page {number} has the {operation.token} of an earlier"
+                    " page; run again, and report it to the operator of the endpoint if it persists"
+                )
+            parameters[operation.token] = token
+            number += 1
+
+    def named(self, operation: Operation, names: Sequence[str]) -> Iterator[Response | Gone]:
+        """The items of these names, `names_per_call` at most in a response; a `Gone` for each that does not exist.
+
+        The service answers for all names of a call or for none: a call that names one it does not know is halved until
+        that name stands alone.
+
+        Raises:
+            CallFailed: and its subclasses, but not Gone.
+        """
+        assert operation.names is not None
+        size = operation.names_per_call
+        batches = [list(names[start : start + size]) for start in range(0, len(names), size)]
+        number = 0
+        while batches:
+            batch = batches.pop(0)
+            try:
+                response = self._page(operation, number + 1, self._parameters(operation, {operation.names: batch}))
+            except Gone as error:
+                if len(batch) == 1:
+                    error.resource = batch[0]
+                    yield error
+                else:
+                    half = len(batch) // 2
+                    batches[:0] = [batch[:half], batch[half:]]
+                continue
+            number += 1
+            yield response
+
+    def decode(self, operation: Operation, responses: Sequence[Response]) -> pa.Table:
+        """The responses as one table, a row each, in their order.
+
+        Raises:
+            MalformedResponse: a response does not have the shape of the service model.
+        """
+        model = self.connection.clients[operation.service].meta.service_model.operation_model(operation.name)
+        tables: list[pa.Table] = []
+        bodies: list[bytes] = []
+        for response in responses:
+            if isinstance(response.content, bytes):
+                bodies.append(response.content)
+                continue
+            if bodies:
+                tables.append(decode(bodies, model))
+                bodies = []
+            tables.append(response.content)
+        return pa.concat_tables([*tables, decode(bodies, model)] if bodies else tables)
+
+    def _parameters(self, operation: Operation, asked: Mapping[str, object]) -> dict[str, Any]:
+        parameters: dict[str, Any] = _filled(operation.parameters, self.scope)
+        if operation not in self.notes:
+            parameters |= operation.preferred
+        if takes(operation, "registryId"):
+            parameters["registryId"] = self.scope.registry_id
+        for name, value in asked.items():
+            _put(parameters, name, value)
+        return parameters
+
+    def _page(self, operation: Operation, number: int, parameters: dict[str, Any]) -> Response:
+        try:
+            return self.call(operation, **parameters)
+        except MalformedResponse as error:
+            raise MalformedResponse(f"page {number} of {operation} in {self.scope}: {error}") from error
+        except CallFailed as error:
+            if error.error_code not in _INVALID:
+                raise
+            if operation.token in parameters:
+                raise TokenRejected(
+                    f"cannot list {operation} in {self.scope}: the service rejected the {operation.token} of page"
+                    f" {number} twice, the second time in a listing started anew; run again later"
+                ) from error
+            if not operation.preferred or not operation.preferred.items() <= parameters.items():
+                raise
+            for name in operation.preferred:
+                del parameters[name]
+            response = self.call(operation, **parameters)
+            self.notes[operation] = operation.without_preferred
+            return response
+
+    def _sorted(self, error: ClientError | BotoCoreError, operation: Operation, asked: Mapping[str, Any]) -> CallFailed:
+        resource = _resource(operation, asked)
+        where = f"cannot call {operation}{f' of {resource}' if resource else ''} in {self.scope}"
+        if lost := self._loss(error, str(operation)):
+            return lost
+        if not isinstance(error, ClientError):
+            code = type(error).__name__
+            return CallFailed(f"{where}: {error}", operation=str(operation), error_code=code, resource=resource)
+        code = error.response["Error"].get("Code", "")
+        message = error.response["Error"].get("Message", "")
+        kind, text = CallFailed, f"{where}: {code}: {message}"
+        if code in operation.absent:
+            kind = Absent
+        elif code in _DENIED:
+            kind = Denied
+            text = (
+                f"{where}: access denied; allow {iam_action(operation)} in the caller's IAM policy,"
+                f' "ecr-source iam-policy" prints the statement ({message})'
+            )
+        elif code in _DISABLED:
+            kind = Disabled
+            text = f"{where}: the region is not enabled for the account, or does not accept its session token ({code})"
+        elif code in _GONE:
+            kind, text = Gone, f"{where}: {message}"
+        return kind(text, operation=str(operation), error_code=code, resource=resource)
+
+    def _loss(self, error: ClientError | BotoCoreError, operation: str) -> ScopeLost | None:
+        """The loss of the whole scope, if `error` means that; from then on no call is made."""
+        code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+        if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
+            operation, text = ASSUME_ROLE, f"cannot assume the role of {self.scope} anew: {error}"
+        elif code in _EXPIRED:
+            text = f"the credentials of {self.scope} have expired ({code}): get new ones and run again"
+        elif isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED:
+            text = f"the endpoint of {self.scope} does not answer any more ({error}): run again later"
+        else:
+            return None
+        with self._lock:
+            self._lost = self._lost or ScopeLost(text, operation=operation, error_code=code)
+            return self._lost
+
+    def _count_unanswered(self) -> int:
+        with self._lock:
+            self._unanswered += 1
+            return self._unanswered
+
+    def _rate(self, operation_name: str) -> Rate:
+        with self._lock:
+            return self._rates.setdefault(operation_name, Rate())
+
+    def _before_request(self, operation_name: str, request: Any, **_: object) -> None:
+        self.budget.take()
+        request.context["ecr_source_sent"] = self._rate(operation_name).take()
+        with self._lock:
+            usage = self.usage.setdefault(operation_name, Usage())
+            usage.calls += 1
+            if request.context.get("retries", {}).get("attempt", 1) > 1:
+                usage.retried += 1
+
+    def _after_response(self, parsed_response: Any, context: Any, event_name: str, **_: object) -> None:
+        operation_name = event_name.rpartition(".")[2]
+        rate = self._rate(operation_name)
+        if parsed_response is None:
+            return
+        self._unanswered = 0
+        throttled = parsed_response.get("Error", {}).get("Code") in _THROTTLED
+        if not throttled and parsed_response["ResponseMetadata"]["HTTPStatusCode"] != 429:
+            rate.granted()
+            return
+        rate.refused(context["ecr_source_sent"])
+        with self._lock:
+            self.usage.setdefault(operation_name, Usage()).throttled += 1
+
+
+def _filled(value: Any, scope: Scope) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, scope) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, scope) for inner in value]
+    return value.replace("{registry_id}", scope.registry_id) if isinstance(value, str) else value
+
+
+def _put(parameters: dict[str, Any], path: str, value: object) -> None:
+    """Sets a request parameter; `imageId.imageDigest` is a member of a structure, `imageIds[].imageDigest` one of each
+    structure of a list."""
+    name, _, inner = path.partition(".")
+    if name.endswith("[]") and inner:
+        assert isinstance(value, list)
+        parameters[name.removesuffix("[]")] = [{inner: one} for one in value]
+    elif inner:
+        _put(parameters.setdefault(name, {}), inner, value)
+    else:
+        parameters[name.removesuffix("[]")] = value
+
+
+def _resource(operation: Operation, asked: Mapping[str, Any]) -> str:
+    """What a call asked for, for a person: the repository, with the digest where it was an image."""
+    if operation.each is None:
+        return ""
+    arn = asked.get("resourceArn", "").partition(":repository/")[2]
+    name = asked.get("repositoryName") or arn or asked.get("replicationBackfillId")
+    digest = next((asked[member].get("imageDigest") for member in ("imageId", "subjectId") if member in asked), None)
+    return "@".join(filter(None, (str(name or ", ".join(asked.get("repositoryNames", ()))), digest)))
+
+
+def _take_body(
+    operation_model: OperationModel,
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    **_: object,
+) -> None:
+    """Takes the body out of the hands of botocore's parser; a body that is not whole becomes an error to retry.
+
+    botocore retries the codes that it knows: `RequestTimeout` stands for a body that did not arrive whole, and
+    `ThrottlingException` for ECR's `ThrottleException`, which is on none of its lists.
+    """
+    body: bytes = response_dict["body"]
+    if response_dict["status_code"] >= 300:
+        response_dict["body"] = _texts_of_error(body).replace(b"ThrottleException", b"ThrottlingException")
+        return
+    try:
+        customized_response_dict[_BODY] = _response(body, operation_model)
+        response_dict["body"] = b"{}"
+    except NotWhole as error:
+        response_dict["status_code"] = 500
+        response_dict["body"] = orjson.dumps({"__type": "RequestTimeout", "message": str(error)})
+
+
+def _texts_of_error(body: bytes) -> bytes:
+    """An error as botocore's parser can read it, which raises anything on others: an object of texts."""
+    try:
+        members = parse(body)
+    except NotWhole:
+        members = {"message": body[:_LONGEST_ERROR].decode(errors="replace")}
+    return orjson.dumps({name: value for name, value in members.items() if isinstance(value, str)})
+
+
+def _response(body: bytes, operation_model: OperationModel) -> Response:
+    if len(body) > _DECODED_ALONE:
+        return Response(on_arrow_threads(decode, [body], operation_model))
+    members = parse(body)
+    return Response(body, {name: value for name, value in members.items() if isinstance(value, str)})

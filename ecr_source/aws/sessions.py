@@ -1,0 +1,128 @@
+"""Credentials, and the clients that are made with them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    Credentials,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.session import Session as BotocoreSession
+
+from ecr_source.aws.access import Access
+from ecr_source.catalog.model import botocore_session
+from ecr_source.errors import ConfigurationError
+from ecr_source.redaction import redact_secrets_of
+
+# Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
+# minute on an endpoint that is dead: 7 × 6 s for one that never answers. The service answers a page of 1,000 in about a
+# second. `standard` also has a quota: a client that retries more than it succeeds gets one attempt a call after about
+# a hundred retries; the rate control of `rate` keeps it from getting there.
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 7},
+    connect_timeout=5,
+    read_timeout=6,
+    user_agent_extra="ecr-source",
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """Credentials, and what clients are made with besides. Safe to use from several threads.
+
+    boto3's sessions are not thread-safe, its credentials are: each call of `clients` has a boto3 session of its own.
+    """
+
+    access: Access
+    credentials: Credentials
+    region: str | None
+
+    def clients(self, region: str, services: Collection[str]) -> dict[str, BaseClient]:
+        """A client of each of these services, by botocore's name of the service."""
+        session = boto3.Session(botocore_session=_session_with(self.credentials, self.access.profile))
+        config = CLIENT_CONFIG.merge(Config(max_pool_connections=max(10, self.access.max_in_flight)))
+        make = partial(session.client, region_name=region, endpoint_url=self.access.endpoint_url, config=config)
+        return {service: make(service) for service in services}
+
+    def client(self, service: str, region: str) -> Any:
+        """A client of one service."""
+        return self.clients(region, [service])[service]
+
+    def assuming(self, role_arn: str, region: str) -> Session:
+        """The session of a role, assumed at the STS endpoint of `region` when it is first used, and again in time."""
+        extra = {"RoleSessionName": self.access.role_session_name}
+        if self.access.external_id is not None:
+            extra["ExternalId"] = self.access.external_id
+        make = partial(
+            _botocore_session(self.access.profile).create_client,
+            region_name=region,
+            endpoint_url=self.access.endpoint_url,
+            config=CLIENT_CONFIG,
+        )
+        fetcher = AssumeRoleCredentialFetcher(make, self.credentials, role_arn, extra, cache={})
+        return replace(self, credentials=DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))
+
+
+def open_session(access: Access) -> Session:
+    """The session that was given, or that boto3's own chain finds, without a call where the chain makes none.
+
+    Raises:
+        ConfigurationError: unknown profile, no credentials, an AWS configuration that cannot be read.
+    """
+    try:
+        session = access.session or boto3.Session(botocore_session=_botocore_session(access.profile))
+        region = session.region_name
+    except ProfileNotFound as error:
+        raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error
+    except BotoCoreError as error:
+        raise ConfigurationError(f"the AWS configuration cannot be read: {error}") from error
+    return Session(access, _credentials(session), region)
+
+
+def _credentials(session: boto3.Session) -> Credentials:
+    try:
+        credentials = session.get_credentials()
+    except BotoCoreError as error:
+        raise ConfigurationError(f"the AWS credentials cannot be read: {error}") from error
+    if credentials is None:
+        raise ConfigurationError(
+            "no AWS credentials found: set AWS_PROFILE, or the AWS_* variables, or run `aws login`"
+        )
+    return credentials
+
+
+class _Given(CredentialProvider):
+    """Credentials that were found before, in the place of botocore's chain."""
+
+    METHOD = "ecr-source"
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> Credentials:
+        return self._credentials
+
+
+def _botocore_session(profile: str | None) -> BotocoreSession:
+    """A new session, which tells its secrets to nobody."""
+    session = botocore_session(profile)
+    redact_secrets_of(session.get_component("event_emitter"))
+    return session
+
+
+def _session_with(credentials: Credentials, profile: str | None) -> BotocoreSession:
+    session = _botocore_session(profile)
+    session.register_component("credential_provider", CredentialResolver([_Given(credentials)]))
+    return session

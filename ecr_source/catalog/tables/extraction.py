@@ -1,0 +1,65 @@
+"""The tables that say what a run read, and what it could not read."""
+
+from __future__ import annotations
+
+from ecr_source.catalog.table import RunColumn, RunTable
+
+EXTRACTION_SCOPES = RunTable(
+    name="extraction_scopes",
+    description="One row per run, table and scope: what was read, how completely, and what it cost.",
+    key=("run_id", "table_name", "registry_id", "region"),
+    columns={
+        "run_id": RunColumn("string", "The run: dlt's load id, as in `_dlt_loads.load_id`."),
+        "table_name": RunColumn("string", "The table that was read."),
+        "registry_id": RunColumn("string", "The account id of the registry that was asked."),
+        "region": RunColumn(
+            "string",
+            "The region that was asked; all, where the account's role could not be assumed to tell its regions.",
+        ),
+        "region_from": RunColumn(
+            "string",
+            "Who told the region: given, the settings; account:ListRegions or ec2:DescribeRegions, those enabled for"
+            " the account; botocore, its list of all regions, because neither could be asked.",
+        ),
+        "mode": RunColumn("string", "The load mode of the run: snapshot, incremental or history."),
+        "status": RunColumn(
+            "string",
+            "complete: read to the end. partial: only the repositories that were asked for by name, or all but those"
+            " that could not be read, or that the budget did not reach. denied, disabled, failed: not read, and the"
+            " rows of earlier runs are kept. postponed: the budget was spent before; the next run begins with what was"
+            " not read for longest. skipped: not asked for.",
+        ),
+        "rows": RunColumn("int64", "Rows read."),
+        "calls": RunColumn(
+            "int64", "Requests sent, retries included; 0 for a table that comes with another table's response."
+        ),
+        "throttled": RunColumn("int64", "Requests that the service refused because of their rate."),
+        "retried": RunColumn("int64", "Requests that repeated an earlier one."),
+        "excepted_repositories": RunColumn(
+            "int64", "Repositories that could not be read and keep the rows of earlier runs."
+        ),
+        "resumes_at": RunColumn(
+            "string", "The repository with which the next run goes on, where the budget ended; else NULL."
+        ),
+        "note": RunColumn("string", "What to know of how it was read; NULL if there is nothing."),
+        "started_at": RunColumn("timestamp", "When reading began (UTC)."),
+        "finished_at": RunColumn("timestamp", "When reading ended (UTC)."),
+    },
+)
+
+EXTRACTION_ERRORS = RunTable(
+    name="extraction_errors",
+    description="One row per thing that could not be read: what was asked, and what came back.",
+    key=("run_id", "registry_id", "region", "operation", "resource", "ordinal"),
+    columns={
+        "run_id": RunColumn("string", "The run: dlt's load id, as in `_dlt_loads.load_id`."),
+        "registry_id": RunColumn("string", "The account id of the registry that was asked."),
+        "region": RunColumn("string", "The region that was asked."),
+        "operation": RunColumn("string", "The operation that was called, with its service: ecr:DescribeRepositories."),
+        "resource": RunColumn("string", "The repository that was asked for; empty where the whole registry was."),
+        "ordinal": RunColumn("int64", "Position among the errors of the scope, from 0."),
+        "error_code": RunColumn("string", "The service's error code, or the name of the network error."),
+        "message": RunColumn("string", "What happened, without secrets."),
+        "status": RunColumn("string", "denied, disabled, gone or failed."),
+    },
+)

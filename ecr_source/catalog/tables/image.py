@@ -1,0 +1,90 @@
+"""Images: their listing, and their tags."""
+
+from __future__ import annotations
+
+from ecr_source.catalog.table import Asked, Count, EachRow, IsOneOf, Member, OfParent, OfScope, Operation, OrZero, Table
+from ecr_source.catalog.tables.repository import REPOSITORIES
+
+DESCRIBE_IMAGES = Operation(
+    "ecr",
+    "DescribeImages",
+    page_size=1000,
+    each=EachRow(REPOSITORIES, {"repositoryName": "repository_name"}),
+    # Without it the service leaves archived images out, which are stored and paid for.
+    preferred={"filter": {"imageStatus": "ANY"}},
+    without_preferred="the endpoint rejects filter.imageStatus: archived images are not in the listing",
+)
+
+REGISTRY_ID = OfScope("registry_id", told_by=Member("registryId"))
+REPOSITORY_NAME = Asked("repository_name", told_by=Member("repositoryName"))
+
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED")
+
+
+def severity_counts(within: str) -> dict[str, OrZero]:
+    """A column for each severity: how many findings of it the structure `within` counts."""
+    return {
+        f"{severity.lower()}_count": OrZero(
+            within,
+            f"{within}.findingSeverityCounts.{severity}",
+            f"How many findings of severity {severity} there are; NULL if the image has no scan that was completed.",
+        )
+        for severity in SEVERITIES
+    }
+
+
+IMAGES = Table(
+    name="images",
+    description="One row per image of a private registry, whatever its status and however many tags it has.",
+    operation=DESCRIBE_IMAGES,
+    rows="imageDetails[]",
+    key=("registry_id", "region", "repository_name", "image_digest"),
+    cursor="image_pushed_at",
+    columns={
+        "registry_id": REGISTRY_ID,
+        "region": OfScope("region"),
+        "repository_name": REPOSITORY_NAME,
+        "image_digest": "imageDigest",
+        "image_size_in_bytes": "imageSizeInBytes",
+        "image_pushed_at": "imagePushedAt",
+        "tag_count": Count("imageTags"),
+        "image_manifest_media_type": "imageManifestMediaType",
+        "artifact_media_type": "artifactMediaType",
+        "is_manifest_list": IsOneOf(
+            "imageManifestMediaType",
+            (
+                "application/vnd.docker.distribution.manifest.list.v2+json",
+                "application/vnd.oci.image.index.v1+json",
+            ),
+        ),
+        "subject_manifest_digest": "subjectManifestDigest",
+        "last_recorded_pull_time": "lastRecordedPullTime",
+        "image_status": "imageStatus",
+        "last_archived_at": "lastArchivedAt",
+        "last_activated_at": "lastActivatedAt",
+        "scan_status": "imageScanStatus.status",
+        "scan_status_description": "imageScanStatus.description",
+        "scan_completed_at": "imageScanFindingsSummary.imageScanCompletedAt",
+        "vulnerability_source_updated_at": "imageScanFindingsSummary.vulnerabilitySourceUpdatedAt",
+        **severity_counts("imageScanFindingsSummary"),
+    },
+)
+
+IMAGE_TAGS = Table(
+    name="image_tags",
+    description="One row per tag of an image.",
+    operation=DESCRIBE_IMAGES,
+    rows="imageDetails[].imageTags[]",
+    key=("registry_id", "region", "repository_name", "image_digest", "image_tag"),
+    cursor="image_pushed_at",
+    columns={
+        "registry_id": OfParent(REGISTRY_ID),
+        "region": OfScope("region"),
+        "repository_name": OfParent(REPOSITORY_NAME),
+        "image_digest": OfParent(Member("imageDigest")),
+        "image_tag": Member("", "The tag."),
+        "image_pushed_at": OfParent(Member("imagePushedAt")),
+    },
+)
+
+IMAGE_TABLES = [IMAGES, IMAGE_TAGS]

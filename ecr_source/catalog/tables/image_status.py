@@ -1,0 +1,85 @@
+"""What becomes of an image after its push: replication and signing."""
+
+from __future__ import annotations
+
+from ecr_source.catalog.table import AskAgain, Asked, CallOutcome, Count, Member, OfScope, Operation, Source, Table
+from ecr_source.catalog.tables.findings import EACH_IMAGE, IMAGE_KEY, SCANNED_IMAGE
+
+DESCRIBE_IMAGE_REPLICATION_STATUS = Operation(
+    "ecr",
+    "DescribeImageReplicationStatus",
+    each=EACH_IMAGE,
+    sparse=True,
+    again=AskAgain(record="image_replications"),
+)
+DESCRIBE_IMAGE_SIGNING_STATUS = Operation(
+    "ecr", "DescribeImageSigningStatus", each=EACH_IMAGE, sparse=True, again=AskAgain(record="image_signings")
+)
+
+_ECHOED: dict[str, str | Source] = {
+    "registry_id": OfScope("registry_id"),
+    "region": OfScope("region"),
+    "repository_name": Asked("repository_name", told_by=Member("repositoryName")),
+    "image_digest": Asked("image_digest", told_by=Member("imageId.imageDigest")),
+}
+_ASKED_BY_DIGEST = {"imageId.imageTag": "images are asked for by digest; image_tags has the tags"}
+_FETCH_OUTCOME = CallOutcome("repositoryName", {})
+
+IMAGE_REPLICATIONS = Table(
+    name="image_replications",
+    description="One row per image that was asked where it is replicated to.",
+    operation=DESCRIBE_IMAGE_REPLICATION_STATUS,
+    rows="",
+    key=IMAGE_KEY,
+    whatever_comes=True,
+    columns={**_ECHOED, "fetch_outcome": _FETCH_OUTCOME, "destination_count": Count("replicationStatuses")},
+    left_out=_ASKED_BY_DIGEST,
+)
+
+IMAGE_REPLICATION_STATUSES = Table(
+    name="image_replication_statuses",
+    description="One row per image and registry that it is replicated to.",
+    operation=DESCRIBE_IMAGE_REPLICATION_STATUS,
+    rows="replicationStatuses[]",
+    key=(*IMAGE_KEY, "destination_region", "destination_registry_id"),
+    columns={
+        **SCANNED_IMAGE,
+        "destination_region": "region",
+        "destination_registry_id": "registryId",
+        "status": "status",
+        "failure_code": "failureCode",
+    },
+)
+
+IMAGE_SIGNINGS = Table(
+    name="image_signings",
+    description="One row per image that was asked for its signing status.",
+    operation=DESCRIBE_IMAGE_SIGNING_STATUS,
+    rows="",
+    key=IMAGE_KEY,
+    whatever_comes=True,
+    columns={
+        **_ECHOED,
+        "registry_id": OfScope("registry_id", told_by=Member("registryId")),
+        "fetch_outcome": _FETCH_OUTCOME,
+        "signing_profile_count": Count("signingStatuses"),
+    },
+    left_out=_ASKED_BY_DIGEST,
+)
+
+IMAGE_SIGNING_STATUSES = Table(
+    name="image_signing_statuses",
+    description="One row per image and profile that it is signed with.",
+    operation=DESCRIBE_IMAGE_SIGNING_STATUS,
+    rows="signingStatuses[]",
+    key=(*IMAGE_KEY, "signing_profile_arn"),
+    columns={
+        **SCANNED_IMAGE,
+        "signing_profile_arn": "signingProfileArn",
+        "status": "status",
+        "failure_code": "failureCode",
+        "failure_reason": "failureReason",
+    },
+)
+
+IMAGE_STATUS_TABLES = [IMAGE_REPLICATIONS, IMAGE_REPLICATION_STATUSES, IMAGE_SIGNINGS, IMAGE_SIGNING_STATUSES]

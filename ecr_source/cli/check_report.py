@@ -1,0 +1,93 @@
+"""A check as people see it: who asks, what may be read, and the statements that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import orjson
+from rich.console import Console
+
+from ecr_source import catalog
+from ecr_source.catalog.table import Operation, Table
+from ecr_source.cli.lines import print_line
+from ecr_source.cli.printed_tables import print_grid
+from ecr_source.cli.run_report import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, announce_endpoints, refuse
+from ecr_source.errors import ConfigurationError, Denied, EcrSourceError
+from ecr_source.extract.check import ScopeCheck
+from ecr_source.loading.run import check_run
+from ecr_source.loading.settings import RunSettings
+from ecr_source.statuses import ALLOWED, NOT_CHECKED
+
+
+def check_and_report(settings: RunSettings) -> int:
+    """Prints what a run with these settings may read, and returns the exit code."""
+    try:
+        announce_endpoints(settings)
+        checks = check_run(settings)
+    except ConfigurationError as error:
+        return refuse(error, UNUSABLE)
+    except EcrSourceError as error:
+        return refuse(error, NOTHING_LOADED)
+    tables = catalog.select_tables(settings.tables or ())
+    without = catalog.not_called(settings.findings_from)
+    rows = [row for check in checks for row in _rows(check, tables, without)]
+    print_check(Console(), checks, rows)
+    statuses = {status for _, _, _, status, _ in rows}
+    if statuses <= {ALLOWED, NOT_CHECKED}:
+        return COMPLETE
+    return INCOMPLETE if statuses & {ALLOWED, NOT_CHECKED} else NOTHING_LOADED
+
+
+def print_check(console: Console, checks: Sequence[ScopeCheck], rows: Sequence[tuple[str, str, str, str, str]]) -> None:
+    """Who asks in each account; a line for each scope and group; what is missing, as statements to add."""
+    callers = {check.scope.registry_id: check.caller for check in reversed(checks) if check.caller}
+    print_grid(console, ("account", "asked as"), sorted(callers.items()))
+    console.print()
+    print_grid(console, ("scope", "region from", "tables", "status", "not allowed"), rows)
+    messages = [check.message for check in checks] + [
+        one.message for check in checks for one in check.operations if one.status != Denied.status
+    ]
+    for message in dict.fromkeys(filter(None, messages)):
+        print_line(console, message)
+    for accounts, statement in _missing(checks).items():
+        console.print()
+        for line in (f"missing in {accounts}:", *statement.splitlines()):
+            print_line(console, line)
+
+
+def _rows(
+    check: ScopeCheck, tables: Sequence[Table], without: Collection[Operation]
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """A row for each group: all of it, or the tables of it that differ."""
+    scope = str(check.scope)
+    if not check.operations:
+        yield scope, check.region_from, "all", "unreachable", ""
+        return
+    for group in dict.fromkeys(catalog.group_of(table) for table in tables):
+        statuses: dict[str, list[str]] = {}
+        for table in tables:
+            checks = check.of(table, without)
+            if catalog.group_of(table) == group and checks:
+                statuses.setdefault(_status([one.status for one in checks]), []).append(table.name)
+        for status, names in statuses.items():
+            allowed = status in (ALLOWED, NOT_CHECKED)
+            yield scope, check.region_from, group, status, "" if allowed else ", ".join(names)
+
+
+def _status(statuses: Sequence[str]) -> str:
+    refused = [status for status in statuses if status not in (ALLOWED, NOT_CHECKED)]
+    return refused[0] if refused else NOT_CHECKED if NOT_CHECKED in statuses else ALLOWED
+
+
+def _missing(checks: Sequence[ScopeCheck]) -> dict[str, str]:
+    """The statement that is missing, by the accounts in which it is."""
+    actions: dict[str, set[str]] = {}
+    for check in checks:
+        denied = {one.action for one in check.operations if one.status == Denied.status}
+        if denied:
+            actions.setdefault(check.scope.registry_id, set()).update(denied)
+    accounts: dict[str, list[str]] = {}
+    for account, denied in actions.items():
+        statement = {"Effect": "Allow", "Action": sorted(denied), "Resource": "*"}
+        accounts.setdefault(orjson.dumps(statement, option=orjson.OPT_INDENT_2).decode(), []).append(account)
+    return {", ".join(its): statement for statement, its in accounts.items()}

@@ -1,0 +1,58 @@
+"""A run as people see it: progress, what came of each table, the exit code."""
+
+from __future__ import annotations
+
+import traceback
+
+from rich.console import Console
+
+from ecr_source.cli.lines import print_line
+from ecr_source.cli.printed_tables import print_outcome
+from ecr_source.cli.progress import make_progress
+from ecr_source.errors import ConfigurationError, EcrSourceError
+from ecr_source.extract.ledger import Outcome
+from ecr_source.loading.run import foreign_endpoint_lines, run
+from ecr_source.loading.settings import RunSettings
+from ecr_source.redaction import masked
+
+COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3, 4, 130
+
+
+def run_and_report(settings: RunSettings) -> int:
+    """Runs once, prints how it came out, and returns the exit code."""
+    errors = Console(stderr=True)
+    try:
+        announce_endpoints(settings)
+        outcome = run(settings, make_progress(errors))
+    except ConfigurationError as error:
+        return refuse(error, UNUSABLE)
+    except EcrSourceError as error:
+        return refuse(error, NOTHING_LOADED)
+    except KeyboardInterrupt:
+        return refuse("stopped; nothing is lost, the next run goes on from here", STOPPED)
+    except Exception:  # a defect; Python's own exit code 1 would say that all else is loaded
+        for line in masked(traceback.format_exc()).splitlines():
+            print_line(errors, line)
+        return NOTHING_LOADED
+    print_outcome(Console(), outcome)
+    return _exit_code(outcome)
+
+
+def refuse(reason: object, code: int) -> int:
+    """Prints the one sentence that says why nothing came of it, and returns `code`."""
+    print_line(Console(stderr=True), f"ecr-source: {masked(str(reason))}")
+    return code
+
+
+def announce_endpoints(settings: RunSettings) -> None:
+    """Prints, before anything else, which endpoints are asked that are not AWS's own."""
+    for line in foreign_endpoint_lines(settings):
+        print_line(Console(stderr=True), masked(line))
+
+
+def _exit_code(outcome: Outcome) -> int:
+    if outcome.nothing_read:
+        return NOTHING_LOADED
+    if outcome.incomplete:
+        return INCOMPLETE
+    return POSTPONED if outcome.postponed else COMPLETE

@@ -1,0 +1,69 @@
+"""Views over the tables: the questions people ask, each a `.sql` file beside this one, made after every load."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import dlt
+from dlt.common.destination.exceptions import SqlClientNotAvailable
+from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseTransientException, DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
+
+from ecr_source.destinations.opening import is_duckdb
+from ecr_source.destinations.postgres import is_postgres
+
+_LOGGER = logging.getLogger(__name__)
+
+# Only the owner of a view may replace it.
+_FOREIGN = """
+SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = %s AND relkind = 'v' AND NOT pg_has_role(relowner, 'USAGE')
+"""
+
+
+def create_views(pipeline: dlt.Pipeline) -> None:
+    """Makes the views anew in the dataset of `pipeline`, but those of tables that are not there yet.
+
+    A view of another owner stays as it is, and so does one that the database does not let go, with a warning. Does
+    nothing where the destination has no views, or was not tried.
+    """
+    if not is_duckdb(pipeline) and not is_postgres(pipeline):
+        return
+    try:
+        with pipeline.sql_client() as client:
+            foreign = client.execute_sql(_FOREIGN, client.dataset_name) if is_postgres(pipeline) else ()
+            for name, query in view_queries():
+                if (name,) not in (foreign or ()):
+                    _replace(client, name, query)
+    except SqlClientNotAvailable:
+        return
+
+
+def _replace(client: SqlClientBase[Any], name: str, query: str) -> None:
+    view = client.make_qualified_table_name(name)
+    try:
+        client.execute_sql(f"CREATE OR REPLACE VIEW {view} AS {query}")
+    except DatabaseUndefinedRelation:
+        return
+    except DatabaseTerminalException:
+        # Postgres replaces a view by one with the same columns only. Whom it was granted to is lost with it.
+        _make_anew(client, view, query)
+
+
+def _make_anew(client: SqlClientBase[Any], view: str, query: str) -> None:
+    try:
+        with client.begin_transaction():
+            client.execute_sql(f"DROP VIEW {view}")
+            client.execute_sql(f"CREATE VIEW {view} AS {query}")
+    except (DatabaseTerminalException, DatabaseTransientException) as error:  # something depends on it
+        _LOGGER.warning("the view %s stays as it was: %s", view, " ".join(str(error).split()))
+
+
+def view_queries() -> Iterator[tuple[str, str]]:
+    """The name and the query of each view."""
+    for file in sorted(files(__name__).iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".sql"):
+            yield file.name.removesuffix(".sql"), file.read_text()

@@ -1,0 +1,96 @@
+"""What an operation could not read, or leaves to the next run, and what is excepted for it: repositories, or images."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from ecr_source.catalog.table import Operation
+from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost, as_sentence
+from ecr_source.statuses import FAILED
+
+
+@dataclass(frozen=True)
+class ReadError:
+    """Something that could not be read: a row of `extraction_errors`."""
+
+    operation: str
+    resource: str
+    error_code: str
+    message: str
+    status: str
+
+
+@dataclass
+class Failures:
+    """The failures of one operation in one scope. Safe to use from several threads.
+
+    `repositories` keep the rows of earlier runs in all tables of the operation, `images` (`team/api@sha256:…`) theirs;
+    `status` is that of a failure that leaves nothing to load.
+    """
+
+    operation: Operation
+    errors: list[ReadError] = field(default_factory=list)
+    repositories: set[str] = field(default_factory=set)
+    images: set[str] = field(default_factory=set)
+    status: str | None = None
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fail(self, error: Exception) -> None:
+        """The whole operation failed."""
+        with self._lock:
+            self.status = error.status if isinstance(error, CallFailed) else FAILED
+        self.note(error)
+
+    def except_repositories(self, names: Collection[str], error: Exception) -> None:
+        """These repositories could not be read."""
+        with self._lock:
+            self.repositories.update(names)
+        for name in sorted(names):
+            self._note(error, name)
+
+    def except_image(self, repository: str, digest: str, error: Exception) -> None:
+        """This image could not be read."""
+        with self._lock:
+            self.images.add(f"{repository}@{digest}")
+        self._note(error, _resource(error) or repository)
+
+    def note(self, error: Exception) -> None:
+        """Notes an error, once for each repository and code."""
+        self._note(error, _resource(error))
+
+    def _note(self, error: Exception, resource: str) -> None:
+        code, status = type(error).__name__, FAILED
+        if isinstance(error, CallFailed):
+            code, status = error.error_code, error.status
+        repository = resource.partition("@")[0]
+        with self._lock:
+            if (repository, code) not in self._seen:
+                self._seen.add((repository, code))
+                self.errors.append(
+                    ReadError(str(self.operation), resource, as_sentence(code), as_sentence(str(error)), status)
+                )
+
+
+def _resource(error: Exception) -> str:
+    return error.resource if isinstance(error, CallFailed) else ""
+
+
+@dataclass
+class Left:
+    """What was left to the next run: repositories, or images of them, and whether the budget is the reason."""
+
+    repositories: set[str] = field(default_factory=set)
+    images: list[str] = field(default_factory=list)
+    by_budget: bool = False
+
+    def add(self, repositories: set[str], images: Sequence[str], ended: BudgetSpent | ScopeLost) -> None:
+        """Adds these repositories, and images of them."""
+        self.repositories |= repositories
+        self.images += images
+        self.by_budget |= isinstance(ended, BudgetSpent)
+
+    def __str__(self) -> str:
+        return f"{len(self.images):,} images" if self.images else f"{len(self.repositories):,} repositories"

@@ -1,0 +1,150 @@
+"""Rows wait in Parquet files until the listing that they belong to is complete."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ecr_source.aws.scopes import Scope
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import Operation, Table
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """The rows that one operation gave to a table in one scope, as a Parquet file with the table's Arrow schema.
+
+    They stand for all rows of the scope that have these `constants`, but for those of the repositories `excepted`,
+    whose reading failed; if `named` is given, only for those of the repositories named.
+    """
+
+    table: Table
+    scope: Scope
+    path: Path
+    rows: int
+    constants: Mapping[str, str] = field(default_factory=dict)
+    repository_column: str | None = None
+    named: tuple[str, ...] | None = None
+    excepted: tuple[str, ...] = ()
+
+    def batches(self, size: int = 50_000, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows, at most `size` at a time."""
+        with pq.ParquetFile(self.path) as file:
+            yield from file.iter_batches(size, columns=list(columns) if columns else None)
+
+
+@dataclass
+class _Part:
+    writer: pq.ParquetWriter
+    path: Path
+    rows: int = 0
+    pages: list[int] = field(default_factory=list)
+
+
+class Spool:
+    """The rows that one operation gives in one scope, a file per table. Safe to use from several threads.
+
+    A listing is not a snapshot: an item can be on two pages. The later page wins, for the item and for the rows nested
+    in it. That is settled at the end, from the keys alone, so that memory holds the keys and not the rows.
+    """
+
+    def __init__(self, folder: Path, scope: Scope, operation: Operation, tables: Sequence[Table]) -> None:
+        folder = folder / scope.registry_id / scope.region / operation.service
+        folder.mkdir(parents=True, exist_ok=True)
+        self._scope = scope
+        self._operation = operation
+        self._parts = {table: _open(folder / f"{operation.name}.{table.name}.parquet", table) for table in tables}
+        self._keys: list[pa.Table] = []
+        self._lock = threading.Lock()
+
+    def add(self, rows: Mapping[Table, pa.Table], keys: pa.Table | None = None) -> None:
+        """Adds a page: the rows of each table and, if an item can be on another page as well, the keys of its items."""
+        with self._lock:
+            page = len(self._keys)
+            if keys is not None:
+                self._keys.append(keys)
+            for table, page_rows in rows.items():
+                if page_rows.num_rows:
+                    part = self._parts[table]
+                    part.writer.write_table(page_rows)
+                    part.rows += page_rows.num_rows
+                    part.pages.append(page)
+
+    def complete(self, named: Sequence[str] | None = None, excepted: Sequence[str] = ()) -> dict[Table, TableFile]:
+        """The files, each item once; `named` and `excepted` as in `TableFile`."""
+        for part in self._parts.values():
+            part.writer.close()
+        last_page = self._last_page_of_repeated_items()
+        if last_page:
+            for table, part in self._parts.items():
+                _keep_last(table, part, self._listed_key(table), last_page)
+        return {table: self._file(table, part, named, excepted) for table, part in self._parts.items()}
+
+    def take(self, other: Spool) -> None:
+        """Adds all rows of `other`, which is complete, and deletes its files."""
+        for table, file in other.complete().items():
+            for batch in file.batches():
+                self.add({table: pa.Table.from_batches([batch])})
+            file.path.unlink()
+
+    def drop(self) -> None:
+        """Deletes the files: the listing did not come to its end."""
+        for part in self._parts.values():
+            part.writer.close()
+            part.path.unlink(missing_ok=True)
+
+    def _file(self, table: Table, part: _Part, named: Sequence[str] | None, excepted: Sequence[str]) -> TableFile:
+        fillings = [filling for filling in table.fillings if filling.operation == self._operation]
+        common = set.intersection(*(set(filling.constants.items()) for filling in fillings))
+        column = fillings[0].repository_column
+        return TableFile(
+            table,
+            self._scope,
+            part.path,
+            part.rows,
+            dict(sorted(common)),
+            column,
+            tuple(sorted(named)) if named is not None and column else None,
+            tuple(sorted(excepted)) if column else (),
+        )
+
+    def _listed_key(self, table: Table) -> list[str]:
+        filling = next(filling for filling in table.fillings if filling.operation is self._operation)
+        return list(table.listed_key(filling))
+
+    def _last_page_of_repeated_items(self) -> dict[tuple[object, ...], int]:
+        if not self._keys:
+            return {}
+        keys = pa.concat_tables(self._keys)
+        if keys.group_by(keys.column_names, use_threads=False).aggregate([]).num_rows == keys.num_rows:
+            return {}
+        last: dict[tuple[object, ...], int] = {}
+        for page, page_keys in enumerate(self._keys):
+            last.update((key, page) for key in _tuples(page_keys))
+        return last
+
+
+def _open(path: Path, table: Table) -> _Part:
+    return _Part(pq.ParquetWriter(path, arrow_schema(table)), path)
+
+
+def _keep_last(table: Table, part: _Part, names: Sequence[str], last_page: dict[tuple[object, ...], int]) -> None:
+    kept = _open(part.path.with_suffix(".kept"), table)
+    with pq.ParquetFile(part.path) as file, kept.writer:
+        for row_group, page in enumerate(part.pages):
+            rows = file.read_row_group(row_group)
+            mask = [last_page[key] == page for key in _tuples(rows.select(list(names)))]
+            rows = rows.filter(pa.array(mask))
+            kept.writer.write_table(rows)
+            kept.rows += rows.num_rows
+    part.rows = kept.rows
+    kept.path.replace(part.path)
+
+
+def _tuples(keys: pa.Table) -> Iterator[tuple[object, ...]]:
+    return zip(*(column.to_pylist() for column in keys.columns), strict=True)

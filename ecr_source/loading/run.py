@@ -1,0 +1,209 @@
+"""One run: settings, a pipeline, what an earlier run left, the load, and how it came out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dlt
+import pyarrow as pa
+from dlt.common.destination import AnyDestination
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.runtime.collector import NULL_COLLECTOR
+from dlt.common.runtime.collector_base import Collector
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from ecr_source import catalog
+from ecr_source.aws.access import Access
+from ecr_source.aws.endpoints import endpoint_lines, foreign_endpoints
+from ecr_source.aws.scopes import check_credentials
+from ecr_source.destinations.lake import check_merge
+from ecr_source.destinations.opening import DUCKDB, check_destination, make_destination, place_of
+from ecr_source.errors import DestinationUnusable, EcrSourceError
+from ecr_source.extract.check import ScopeCheck, check
+from ecr_source.extract.ledger import Outcome
+from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
+from ecr_source.loading.load import finish, load
+from ecr_source.loading.modes import IncrementalAppend, parse_mode
+from ecr_source.loading.plan import Cost, Known, plan
+from ecr_source.loading.settings import RunSettings, access_of
+from ecr_source.loading.shared_walk import check_side_effects, spool_folder_of
+from ecr_source.loading.source import ecr_source
+from ecr_source.loading.working_folder import WorkingFolder, working_folder
+
+PIPELINE_NAME = "ecr"
+
+_PLACE = "ecr_place"
+
+_OF_THE_DESTINATION = {"destination", "database", "dataset"}
+"""The settings that are no arguments of `ecr_source`."""
+
+
+class LoadFailed(EcrSourceError):
+    """Rows were read, but the destination did not take them; they wait for the next run."""
+
+
+def run(settings: RunSettings, progress: Collector) -> Outcome:
+    """Loads what `settings` say and tells how it came out; first finishes what interrupted runs left.
+
+    Raises:
+        ConfigurationError: a setting, the credentials or the destination are unusable; nothing was read.
+        CredentialsRejected: AWS does not accept the credentials; nothing could be loaded.
+        LoadFailed: the destination failed; what was read waits, and the next run loads it first.
+        KeyboardInterrupt: stopped; nothing is lost.
+    """
+    # Arrow's own pools keep a heap for each thread: with 32 threads twice the memory, at the same speed.
+    pa.set_memory_pool(pa.system_memory_pool())
+    source = ecr_source(**{name: value for name, value in settings.items() if name not in _OF_THE_DESTINATION})
+    mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
+    check_merge(_destination(settings), mode.name, mode.strategy, settings.table_format)
+    check_credentials(access_of(settings))
+    with working_folder(_place(settings), shared=_may_run_twice(settings)) as folder, _told_as_load_failed(folder):
+        for left in folder.left_behind():
+            finish(open_pipeline(settings, progress, left))
+            left.delete()
+        pipeline = open_pipeline(settings, progress, folder)
+        try:
+            return load(pipeline, source)
+        finally:
+            shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
+
+
+def foreign_endpoint_lines(settings: RunSettings) -> list[str]:
+    """Sentences that name the endpoints which `run` would ask, and `plan_run`, and which are not AWS's own.
+
+    Raises:
+        ConfigurationError: unknown table.
+    """
+    without = catalog.not_called(settings.findings_from)
+    operations = catalog.operations_of(catalog.select_tables(settings.tables or ()), without)
+    services = {"sts", *(operation.service for operation in operations)}
+    access = Access(profile=settings.profile, endpoint_url=settings.endpoint_url)
+    return endpoint_lines(foreign_endpoints(access, services), services)
+
+
+def plan_run(settings: RunSettings) -> list[Cost]:
+    """What `run` with these settings would cost; of the calls, it makes those that list repositories.
+
+    Raises:
+        ConfigurationError: a setting, the credentials or the destination are unusable.
+        CredentialsRejected: AWS does not accept the credentials.
+    """
+    tables = catalog.select_tables(settings.tables or ())
+    access = access_of(settings)
+    without = catalog.not_called(settings.findings_from)
+    pseudonyms = Pseudonyms(mask_key(), ()) if settings.mask_accounts else None
+    with working_folder(_place(settings), shared=True) as folder:
+        pipeline = open_pipeline(settings, NULL_COLLECTOR, folder)
+        return plan(access, tables, settings.repositories or (), without, Known(pipeline, pseudonyms))
+
+
+def check_run(settings: RunSettings) -> list[ScopeCheck]:
+    """What `run` with these settings would be allowed to read.
+
+    Raises:
+        ConfigurationError: a setting or the credentials are unusable.
+        CredentialsRejected: AWS does not accept the credentials.
+        OrganizationUnreadable: the organization does not tell its accounts.
+    """
+    tables = catalog.select_tables(settings.tables or ())
+    check_side_effects(tables, allowed=settings.moves_last_recorded_pull_time)
+    return check(access_of(settings), tables, catalog.not_called(settings.findings_from))
+
+
+def open_pipeline(settings: RunSettings, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:
+    """The pipeline `ecr` in its working folder, with its destination opened.
+
+    Raises:
+        DestinationUnusable: the destination cannot be opened, or rows for another one wait in the working folder.
+    """
+    if dlt.config.get("load.delete_completed_jobs") is None:
+        dlt.config["load.delete_completed_jobs"] = True  # dlt would keep a copy of all rows of all runs
+    _leave_other_place(folder)
+    pipeline = dlt.pipeline(
+        PIPELINE_NAME,
+        pipelines_dir=str(folder.path),
+        destination=_destination(settings),
+        dataset_name=settings.dataset,
+        progress=progress,
+    )
+    check_destination(pipeline, _database(settings))
+    if not pipeline.has_pending_data:  # what waits may be of a script with the same pipeline name
+        pipeline.set_local_state_val(_PLACE, folder.place)
+    return pipeline
+
+
+def _leave_other_place(folder: WorkingFolder) -> None:
+    """Forgets what dlt keeps of another database in the working folder: its cursors and its mode are wrong here.
+
+    Those of this one are restored from it.
+    """
+    pipeline = dlt.pipeline(PIPELINE_NAME, pipelines_dir=str(folder.path))
+    before = _local_value(pipeline)
+    if before == folder.place or not pipeline.has_data:
+        return
+    if not pipeline.has_pending_data:
+        pipeline.deactivate()
+        shutil.rmtree(pipeline.working_dir)  # drop() would keep the other destination, and dlt warn of it
+    elif before is not None:
+        raise DestinationUnusable(
+            f'rows that an interrupted run read for "{before}" wait to be loaded there: run for it first, or'
+            f' "{_give_up(folder)}"'
+        )
+
+
+def _give_up(folder: WorkingFolder) -> str:
+    """The command that gives up what waits to be loaded."""
+    return f"dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages"
+
+
+def _destination(settings: RunSettings) -> AnyDestination:
+    return make_destination(settings.destination, _database(settings))
+
+
+def _database(settings: RunSettings) -> Path:
+    return Path(settings.database).absolute()
+
+
+def _local_value(pipeline: dlt.Pipeline) -> str | None:
+    try:
+        return str(pipeline.get_local_state_val(_PLACE))
+    except KeyError:
+        return None
+
+
+def _place(settings: RunSettings) -> str:
+    """What tells one destination from another."""
+    where = str(_database(settings)) if settings.destination == DUCKDB else place_of(settings.destination)
+    return " ".join(part for part in (settings.destination, where, settings.dataset) if part)
+
+
+def _may_run_twice(settings: RunSettings) -> bool:
+    """Whether runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's."""
+    return settings.destination != DUCKDB and settings.mode != IncrementalAppend.name
+
+
+@contextmanager
+def _told_as_load_failed(folder: WorkingFolder) -> Iterator[None]:
+    """Tells of what went wrong between dlt and the destination in one sentence, or raises what caused it."""
+    try:
+        yield
+    except (PipelineStepFailed, DestinationException) as failure:
+        causes = list(_causes(failure))
+        for cause in causes:
+            if isinstance(cause, (EcrSourceError, KeyboardInterrupt)):
+                raise cause from failure
+        step = failure.step if isinstance(failure, PipelineStepFailed) else "load"
+        raise LoadFailed(
+            f"cannot {step} what was read: {' '.join(str(causes[-1]).split())}; the next run goes on from here"
+            f' ("{_give_up(folder)}" gives up what waits)'
+        ) from failure
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

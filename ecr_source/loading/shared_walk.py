@@ -1,0 +1,167 @@
+"""One walk for all tables of a load: the first dlt resource that asks starts it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import dlt
+from dlt.common.runtime.collector_base import Collector
+
+from ecr_source import catalog
+from ecr_source.aws.access import Access
+from ecr_source.aws.budget import Budget
+from ecr_source.aws.scopes import Found, Scope, ScopeSetting, find_scopes, open_scopes
+from ecr_source.catalog.table import Operation, Table
+from ecr_source.destinations.lake import check_merge
+from ecr_source.destinations.postgres import check_memory, is_postgres
+from ecr_source.destinations.storable import storable_read
+from ecr_source.errors import ConfigurationError
+from ecr_source.extract.image_selection import Bounds
+from ecr_source.extract.ledger import Outcome, group_of_name
+from ecr_source.extract.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
+from ecr_source.extract.spool import TableFile
+from ecr_source.extract.walk import ScopeRead, Walk
+from ecr_source.loading.dataset import keep_format, keep_mask, keep_mode
+from ecr_source.loading.earlier import Loaded
+from ecr_source.loading.modes import History, Mode
+from ecr_source.redaction import mask_exception
+
+READING = "reading "
+"""What the names of the counters start with that tell dlt's collector of rows read, one for each scope and group."""
+
+SCOPES = "scopes"
+"""The name of the counter of scopes: its total is told once, and each that ended with its name and its status."""
+
+OUTCOME = "ecr_outcome"
+"""The name under which how it came out is a metric of the resource that started the walk."""
+
+
+@dataclass
+class LoadWalk:
+    """The one walk of a load that fills all its tables; the first resource that asks starts it."""
+
+    access: Access
+    mode: Mode
+    names: tuple[str, ...]
+    bounds: Bounds
+    without: Collection[Operation]
+    moves_last_recorded_pull_time: bool
+    max_calls: int | None
+    max_seconds: float | None
+    masked_with: bytes | None
+    spool_folder: str | None
+    table_format: str | None = None
+    scopes: tuple[ScopeSetting, ...] = ()
+    _load_id: str | None = None
+    _reads: list[ScopeRead] = field(default_factory=list)
+
+    @property
+    def load_id(self) -> str:
+        """dlt's id of the load package that is being extracted."""
+        return dlt.current.load_package_state()["load_id"]
+
+    def reads(self) -> list[ScopeRead]:
+        """What came of each scope in this load."""
+        if self._load_id != self.load_id:
+            self._reads = self._walk()
+            self._load_id = self.load_id
+            dlt.current.resource_metrics()[OUTCOME] = self.outcome().as_json()
+        return self._reads
+
+    def outcome(self) -> Outcome:
+        """How this load came out."""
+        return Outcome.of(self.reads())
+
+    def files(self, table: Table) -> list[TableFile]:
+        """The rows of `table`, files for each scope in which it was read."""
+        read = (table_read for read in self.reads() for table_read in read.tables)
+        return [file for table_read in read if table_read.table is table for file in table_read.files]
+
+    def _walk(self) -> list[ScopeRead]:
+        check_merge(dlt.current.pipeline().destination, self.mode.name, self.mode.strategy, self.table_format)
+        keep_format(self.table_format)
+        keep_mode(self.mode.name)
+        keep_mask(self.masked_with)
+        if isinstance(self.mode, History):
+            check_memory(dlt.current.pipeline())
+        selected = dlt.current.source().selected_resources
+        tables = [table for table in catalog.TABLES if table.name in selected]
+        if not tables:
+            return []
+        check_side_effects(tables, allowed=self.moves_last_recorded_pull_time)
+        pipeline = dlt.current.pipeline()
+        folder = spool_folder_of(pipeline, self.spool_folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        walk = Walk(
+            tables=tables,
+            folder=folder,
+            names=self.names,
+            bounds=self.bounds,
+            earlier=Loaded(pipeline, self.mode),
+            without=self.without,
+            max_in_flight=self.access.max_in_flight,
+            budget=Budget(self.max_calls, self.max_seconds),
+            observer=_Progress(pipeline.collector),
+        )
+        services = {operation.service for operation in catalog.operations_of(tables, self.without)}
+        try:
+            reads = self._read(walk, self._find(services))
+            return [storable_read(read) for read in reads] if is_postgres(pipeline) else reads
+        except BaseException as error:
+            mask_exception(error)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _find(self, services: Collection[str]) -> list[Found]:
+        return open_scopes(self.access, self.scopes) if self.scopes else find_scopes(self.access, services)
+
+    def _read(self, walk: Walk, scopes: Sequence[Found]) -> list[ScopeRead]:
+        if self.masked_with is None:
+            return walk.read(scopes)
+        pseudonyms = Pseudonyms(self.masked_with, {found.scope.registry_id for found in scopes})
+        under_pseudonyms = replace(
+            walk,
+            earlier=EarlierUnderPseudonyms(walk.earlier, pseudonyms),
+            observer=_Progress(dlt.current.pipeline().collector, pseudonyms.scope),
+        )
+        return [pseudonyms.read(read) for read in under_pseudonyms.read(scopes)]
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """Tells dlt's collector how the walk goes on, as counters: `scopes`, and one for each scope and group of tables."""
+
+    collector: Collector
+    shown: Callable[[Scope], Scope] = lambda scope: scope
+
+    def scopes_found(self, count: int) -> None:
+        self.collector.update(SCOPES, inc=0, total=count)
+
+    def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
+        self.collector.update(f"{READING}{self.shown(scope)} {group_of_name(table.name)}", rows)
+
+    def scope_ended(self, read: ScopeRead) -> None:
+        self.collector.update(SCOPES, inc=1, message=str(self.shown(read.scope)), label=read.status)
+
+
+def check_side_effects(tables: Sequence[Table], *, allowed: bool) -> None:
+    """Checks that nothing counts as a pull unless that is `allowed`.
+
+    Raises:
+        ConfigurationError: reading one of `tables` does.
+    """
+    pulled = [table.name for table in tables if catalog.group_of(table) == catalog.MANIFESTS]
+    if pulled and not allowed:
+        raise ConfigurationError(
+            f"reading {pulled[0]} counts as a pull of every image and moves last_recorded_pull_time, which lifecycle"
+            " rules may act on: allow it by --moves-last-recorded-pull-time, or leave out the group manifests"
+        )
+
+
+def spool_folder_of(pipeline: dlt.Pipeline, folder: str | Path | None) -> Path:
+    """Where the rows of a run of `pipeline` wait, below `folder`; it is empty before a run and afterwards."""
+    # By default beside dlt's packages, so that a hard link hands a file over.
+    return Path(folder or pipeline.working_dir) / f"{pipeline.pipeline_name}_spool"

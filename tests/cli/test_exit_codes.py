@@ -1,0 +1,351 @@
+"""Bad input: an exit code, one sentence that says what, where and what to do, and nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import botocore
+import duckdb
+import pytest
+
+from tests.conftest import Row
+from tests.server.ecr_server import (
+    ACCESS_KEY,
+    BROKEN,
+    CUT,
+    DENIED,
+    HTML,
+    RESET,
+    THROTTLED,
+    TRUNCATED,
+    Answer,
+    EcrServer,
+    error,
+)
+
+Ecr = Callable[..., subprocess.CompletedProcess[str]]
+Query = Callable[[str], list[Row]]
+
+COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED = 0, 1, 2, 3
+
+
+@pytest.fixture(autouse=True)
+def _one_repository(server: EcrServer) -> None:
+    server.registry().put("team/api")
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], code: int, sentence: str) -> None:
+    """One sentence on stderr besides the line that names the endpoint, no traceback, no table."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("endpoint: ")]
+    assert (done.returncode, len(lines), done.stdout) == (code, 1, ""), done.stderr
+    assert lines[0].startswith("ecr-source: ")
+    assert "hunter2" not in done.stderr
+    assert sentence in lines[0]
+
+
+def assert_nothing_was_read(server: EcrServer) -> None:
+    assert server.calls["DescribeRepositories"] == 0
+
+
+# 2: wrong usage or configuration, nothing was read
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--region", "eu-wst-1"], 'unknown region "eu-wst-1": did you mean "eu-west-1"?'),
+        (["--region", "atlantis"], 'unknown region "atlantis": a newer region needs a newer boto3'),
+        (
+            ["--endpoint-url", "localhost:4566"],
+            'endpoint URL "localhost:4566" is not of the form http(s)://host[:port]',
+        ),
+        (["--endpoint-url", "http://"], 'endpoint URL "http://" is not of the form'),
+        (["--endpoint-url", "http://host:port"], 'endpoint URL "http://host:port" is not of the form'),
+        (["--endpoint-url", "http://me:hunter2@localhost"], "the endpoint URL holds a user name or password"),
+        (["--profile", "nobody"], 'no AWS profile "nobody" in the AWS config files'),
+        (["--registry-id", "12345"], 'registry id "12345" is not an AWS account id of twelve digits'),
+        (["--table", "repositoris"], 'unknown table "repositoris"; did you mean "repositories"?'),
+        (["--mode", "mirror"], 'unknown mode "mirror": it is one of snapshot, incremental, history'),
+        (["--destination", "oracel"], 'unknown destination "oracel": give one of dlt\'s'),
+        (["--database", "no/such/folder/ecr.duckdb"], 'there is no folder "'),
+        (["--database", "."], "it is a folder"),
+        (["--database", "AWS_ECR.duckdb"], 'DuckDB cannot tell the database "AWS_ECR"'),
+        (
+            ["--database", "aws_ecr.duckdb"],
+            'DuckDB cannot tell the database "aws_ecr" (of aws_ecr.duckdb) from a schema',
+        ),
+        (["--mode", "incremental", "--repository", "team/api"], "would pass over the others"),
+        (["--end-value", "2026-01-01"], "belongs to incremental mode"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_read(
+    ecr: Ecr, server: EcrServer, arguments: list[str], sentence: str
+) -> None:
+    assert_refused(ecr("run", *arguments), UNUSABLE, sentence)
+    assert_nothing_was_read(server)
+
+
+def test_an_option_that_does_not_exist_is_wrong_usage(ecr: Ecr) -> None:
+    done = ecr("run", "--regions", "eu-west-1")
+    assert done.returncode == UNUSABLE
+    assert "No such option: --regions" in done.stderr
+
+
+def test_a_region_without_ecr_is_refused(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
+    endpoints = json.loads(_botocore_file("endpoints.json"))
+    del endpoints["partitions"][0]["services"]["api.ecr"]["endpoints"]["eu-west-3"]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/endpoints.json").write_text(json.dumps(endpoints))
+    done = ecr("run", "--region", "eu-west-3", env={"AWS_DATA_PATH": str(tmp_path / "models")})
+    assert_refused(done, UNUSABLE, 'region "eu-west-3" has no ECR endpoint in the installed botocore')
+
+
+def _botocore_file(name: str) -> bytes:
+    folder = Path(botocore.__file__).parent / "data"
+    packed = folder / f"{name}.gz"
+    return gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / name).read_bytes()
+
+
+def test_no_region_is_refused(ecr: Ecr) -> None:
+    assert_refused(
+        ecr("run", env={"AWS_DEFAULT_REGION": None}), UNUSABLE, "no region: give --region, set AWS_DEFAULT_REGION"
+    )
+
+
+def test_missing_credentials_are_refused(ecr: Ecr, server: EcrServer) -> None:
+    done = ecr("run", env={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None})
+    assert_refused(done, UNUSABLE, "no AWS credentials found: set AWS_PROFILE")
+    assert_nothing_was_read(server)
+
+
+def test_half_of_the_credentials_are_refused(ecr: Ecr) -> None:
+    done = ecr("run", env={"AWS_SECRET_ACCESS_KEY": None})
+    assert_refused(done, UNUSABLE, "the AWS credentials cannot be read: Partial credentials found in env")
+
+
+def test_a_setting_of_the_wrong_type_is_refused(ecr: Ecr) -> None:
+    done = ecr("run", env={"SOURCES__ECR__REGIONS": "{not a list"})
+    assert_refused(done, UNUSABLE, "a setting in sources.ecr cannot be read")
+
+
+def test_a_destination_that_is_not_there_is_refused_before_anything_is_read(ecr: Ecr, server: EcrServer) -> None:
+    url = f"postgresql://loader:hunter2@127.0.0.1:{_free_port()}/warehouse"
+    done = ecr("run", "--destination", "postgres", env={"DESTINATION__POSTGRES__CREDENTIALS": url})
+    assert_refused(done, UNUSABLE, "cannot open the destination postgres: ")
+    assert_nothing_was_read(server)
+
+
+def test_a_destination_that_cannot_merge_is_refused(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
+    bucket = {"DESTINATION__FILESYSTEM__BUCKET_URL": str(tmp_path / "lake")}
+    done = ecr("run", "--destination", "filesystem", env=bucket)
+    assert_refused(done, UNUSABLE, "plain Parquet files cannot replace rows (delete-insert), which snapshot mode needs")
+    assert_nothing_was_read(server)
+
+
+def test_a_destination_whose_package_is_not_installed_names_the_package(ecr: Ecr) -> None:
+    done = ecr("run", "--destination", "snowflake", env={"DESTINATION__SNOWFLAKE__CREDENTIALS": "snowflake://u:p@h/d"})
+    assert_refused(done, UNUSABLE, "pip install")
+
+
+def test_a_database_that_another_process_holds_is_refused(ecr: Ecr, server: EcrServer, database: Path) -> None:
+    with duckdb.connect(database):
+        done = ecr("run")
+    assert_refused(done, UNUSABLE, "another process holds it open; close that one")
+    assert_nothing_was_read(server)
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(ecr: Ecr, server: EcrServer, database: Path) -> None:
+    database.write_text("a diary")
+    assert_refused(ecr("run"), UNUSABLE, "it is not a DuckDB file; give another --database")
+    assert database.read_text() == "a diary"
+    assert_nothing_was_read(server)
+
+
+def test_a_database_in_a_read_only_place_is_refused(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=8m") as disk:
+        assert ecr("run", "--database", str(disk / "ecr.duckdb")).returncode == COMPLETE
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        calls = server.calls["DescribeRepositories"]
+        done = ecr("run", "--database", str(disk / "ecr.duckdb"))
+    assert_refused(done, UNUSABLE, "it cannot be written; change its permissions")
+    assert server.calls["DescribeRepositories"] == calls
+
+
+# 3: nothing could be loaded
+
+
+def test_an_endpoint_where_nothing_listens_ends_in_one_sentence_within_a_minute(ecr: Ecr) -> None:
+    started = time.monotonic()
+    done = ecr("run", "--endpoint-url", f"http://127.0.0.1:{_free_port()}")
+    assert_refused(done, NOTHING_LOADED, 'Could not connect to the endpoint URL: "http://127.0.0.1:')
+    assert time.monotonic() - started < 60
+
+
+def test_an_endpoint_that_never_answers_ends_in_one_sentence_within_a_minute(ecr: Ecr) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        done = ecr("run", "--endpoint-url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert_refused(done, NOTHING_LOADED, "Read timeout on endpoint URL")
+    assert time.monotonic() - started < 60
+
+
+def test_wrong_credentials_are_told_from_a_region_that_is_not_enabled(ecr: Ecr, server: EcrServer) -> None:
+    done = ecr("run", env={"AWS_ACCESS_KEY_ID": "AKIAWRONGWRONGWRONG0"})
+    assert_refused(done, NOTHING_LOADED, "AWS does not accept the credentials (InvalidClientTokenId)")
+    assert_nothing_was_read(server)
+
+
+def test_expired_credentials_say_so(ecr: Ecr, server: EcrServer) -> None:
+    server.expired_keys.add(ACCESS_KEY)
+    assert_refused(ecr("run"), NOTHING_LOADED, "the AWS credentials have expired (ExpiredToken): get new ones")
+
+
+def assert_failed_everywhere(done: subprocess.CompletedProcess[str], query: Query, status: str, sentence: str) -> None:
+    assert done.returncode == NOTHING_LOADED
+    assert sentence in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert query("SELECT DISTINCT status FROM extraction_scopes") == [(status,)]
+    assert query("SELECT count(*) FROM extraction_errors") == [(1,)]
+
+
+def test_access_denied_names_the_permission_to_add(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    server.fail(DENIED)
+    done = ecr("run")
+    sentence = (
+        'access denied; allow ecr:DescribeRepositories in the caller\'s IAM policy, "ecr-source iam-policy" prints'
+    )
+    assert_failed_everywhere(done, query, "denied", sentence)
+
+
+def test_a_region_that_is_not_enabled_is_told_from_wrong_credentials(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    server.disabled_regions.add("ap-east-1")
+    done = ecr("run", "--region", "ap-east-1")
+    assert_failed_everywhere(done, query, "disabled", "the region is not enabled for the account")
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (BROKEN, "ServerException: internal"),
+        (RESET, "Connection was closed before we received a valid response"),
+        (CUT, "NotWhole: cannot call ecr:DescribeRepositories"),
+        (TRUNCATED, "is not a whole JSON document"),
+        (HTML, "is not a whole JSON document"),
+        (error("InvalidParameterException", "no"), "InvalidParameterException: no"),
+    ],
+    ids=["500", "reset", "cut", "truncated", "html", "rejected"],
+)
+def test_an_endpoint_that_stays_broken_fails_the_scope(
+    ecr: Ecr, server: EcrServer, query: Query, answer: Answer, sentence: str
+) -> None:
+    server.fail(answer)
+    done = ecr("run")
+    assert done.returncode == NOTHING_LOADED
+    assert sentence in query("SELECT error_code || ': ' || message FROM extraction_errors")[0][0]
+    assert query("SELECT DISTINCT status FROM extraction_scopes") == [("failed",)]
+
+
+def test_a_looping_token_fails_the_scope(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    server.loop_token = True
+    assert_failed_everywhere(ecr("run"), query, "failed", "has the nextToken of an earlier page")
+
+
+def test_a_full_disk_while_loading_loses_nothing(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
+    server.registry().fill(30_000)
+    with mounted(tmp_path / "disk", "size=3m") as disk:
+        arguments = ("run", "--database", str(disk / "ecr.duckdb"))
+        assert_refused_while_loading(ecr(*arguments))
+        subprocess.run(["mount", "-o", "remount,size=256m", str(disk)], check=True)
+        calls = server.calls["DescribeRepositories"]
+        assert ecr(*arguments).returncode == COMPLETE
+        assert server.calls["DescribeRepositories"] > calls
+        with duckdb.connect(disk / "ecr.duckdb", read_only=True) as connection:
+            assert connection.sql("SELECT count(*) FROM aws_ecr.repositories").fetchall() == [(30_001,)]
+            assert connection.sql("SELECT count(*) FROM aws_ecr.extraction_scopes").fetchall() == [(4,)]
+
+
+def assert_refused_while_loading(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == NOTHING_LOADED, done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("ecr-source: ")]
+    assert "cannot load what was read" in sentence
+    assert "No space left" in sentence
+    assert "the next run goes on from here" in sentence
+
+
+# 1: some scope failed, the rest is loaded
+
+
+def test_one_region_that_fails_does_not_hold_back_the_others(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    server.registry("us-east-1").put("other")
+    server.fail(DENIED, region="eu-west-1")
+    done = ecr("run", "--region", "eu-west-1", "--region", "us-east-1")
+    assert done.returncode == INCOMPLETE
+    assert query("SELECT region, repository_name FROM repositories") == [("us-east-1", "other")]
+
+
+def test_what_fails_in_every_repository_is_said_in_one_sentence(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    for number in range(9):
+        server.registry().put(f"team/{number}")
+    server.fail(DENIED, operation="GetLifecyclePolicy")
+    done = ecr("run", "--table", "policies")
+    assert done.returncode == INCOMPLETE
+    assert done.stdout.count("access denied") == 1
+    (sentence,) = [line for line in done.stdout.splitlines() if "access denied" in line]
+    assert sentence.startswith("cannot call ecr:GetLifecyclePolicy of team/0 in ")
+    assert sentence.endswith("; the same of team/1, team/2, team/3 and 6 more")
+    assert query("SELECT count(*) FROM extraction_errors") == [(10,)]
+
+
+def test_a_name_that_does_not_exist_is_incomplete(ecr: Ecr, query: Query) -> None:
+    done = ecr("run", "--repository", "team/api", "--repository", "team/typo")
+    assert done.returncode == INCOMPLETE
+    assert "'team/typo' does not exist" in done.stdout
+    assert query("SELECT repository_name FROM repositories") == [("team/api",)]
+
+
+# 0: trouble that passes is no trouble
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [BROKEN, RESET, CUT, TRUNCATED, HTML, THROTTLED, error("ThrottleException"), error("SlowDown", status=429)],
+    ids=["500", "reset", "cut", "truncated", "html", "throttled", "ThrottleException", "429"],
+)
+def test_trouble_that_passes_is_retried(ecr: Ecr, server: EcrServer, query: Query, answer: Answer) -> None:
+    server.fail(answer, times=2)
+    assert ecr("run").returncode == COMPLETE
+    assert query("SELECT calls, retried FROM extraction_scopes WHERE table_name = 'repositories'") == [(3, 2)]
+    assert query("SELECT repository_name FROM repositories") == [("team/api",)]
+
+
+def test_throttling_for_a_while_is_waited_out_and_counted(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    server.registry().fill(40)
+    server.page_size, server.throttle = 2, (20, 2)
+    assert ecr("run").returncode == COMPLETE
+    ((rows, throttled),) = query("SELECT rows, throttled FROM extraction_scopes WHERE table_name = 'repositories'")
+    assert rows == 41
+    assert throttled == server.calls["DescribeRepositories"] - 21 > 0
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own at `folder`; needs root, as CI is."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""The generators of documents, and the tests that they are true."""

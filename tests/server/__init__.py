@@ -1,0 +1,1 @@
+"""The test server: registries in memory, served as AWS's endpoints would, which can be told to misbehave."""

@@ -1,0 +1,238 @@
+"""Runs that are stopped or killed: the next one is right."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ecr_source import ecr_source
+from tests.conftest import ECR_SOURCE, Row, environment, make_pipeline
+from tests.server.ecr_server import DENIED, EcrServer
+from tests.warehouse import ON_EACH, Warehouse
+
+Ecr = Callable[..., subprocess.CompletedProcess[str]]
+Query = Callable[[str], list[Row]]
+
+NOTHING_LOADED, STOPPED = 3, 130
+COUNT = "SELECT count(*), count(DISTINCT repository_name) FROM repositories"
+
+
+@contextmanager
+def running(server: EcrServer, warehouse: Warehouse | Path) -> Iterator[subprocess.Popen[str]]:
+    """`ecr-source run` as a process, which does not outlive the test."""
+    command = [ECR_SOURCE, "run"]
+    with subprocess.Popen(
+        command,
+        env=environment(server, warehouse),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@dataclass
+class HeldPage:
+    """A page of the listing that the server does not answer before it is released."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+def hold_page(server: EcrServer, number: int) -> HeldPage:
+    """Holds the `number`th call of the listing from now on."""
+    page = HeldPage()
+    held = server.calls["DescribeRepositories"] + number
+
+    def hold(operation: str, call: int) -> None:
+        if operation == "DescribeRepositories" and call == held:
+            page.asked.set()
+            page.released.wait(60)
+
+    server.before_answer = hold
+    return page
+
+
+def wait_for_loading(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    assert any(line == "loading\n" for line in process.stderr)
+
+
+def leftovers(tmp_path: Path) -> list[Path]:
+    return [path for path in tmp_path.rglob("ecr_spool/**/*") if path.is_file()]
+
+
+@pytest.fixture
+def many(server: EcrServer) -> EcrServer:
+    """20,000 repositories."""
+    server.registry().fill(20_000)
+    return server
+
+
+def test_ctrl_c_while_reading_loses_nothing(
+    many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+) -> None:
+    assert ecr("run").returncode == 0
+    many.registry().put("new")
+    many.page_size = 100
+    page = hold_page(many, 50)
+    with running(many, database) as process:
+        assert page.asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        page.released.set()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == STOPPED, errors
+    assert errors.splitlines()[-1] == "ecr-source: stopped; nothing is lost, the next run goes on from here"
+    assert "Traceback" not in errors
+    assert query(COUNT) == [(20_000, 20_000)]
+    many.page_size = None
+    assert ecr("run").returncode == 0
+    assert query(COUNT) == [(20_001, 20_001)]
+    assert leftovers(tmp_path) == []
+
+
+@ON_EACH
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
+    many: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, stop: signal.Signals
+) -> None:
+    with running(many, warehouse) as process:
+        wait_for_loading(process)
+        process.send_signal(stop)
+        process.communicate(timeout=60)
+    assert process.returncode in (0, STOPPED, -signal.SIGKILL)
+    del many.registry().repositories["team-0/service-0000000"]
+    assert ecr("run").returncode == 0
+    assert query(COUNT) == [(19_999, 19_999)]
+    assert query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+def test_a_run_leaves_no_rows_behind_in_its_working_folder(
+    many: EcrServer, ecr: Ecr, tmp_path: Path, mode: str
+) -> None:
+    assert ecr("run", "--mode", mode).returncode == 0
+    assert [path for path in (tmp_path / "dlt").rglob("*") if path.stat().st_size > 100_000] == []
+    assert leftovers(tmp_path) == []
+
+
+def test_a_run_that_is_killed_while_it_reads_leaves_nothing_behind(
+    many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+) -> None:
+    many.page_size = 100
+    page = hold_page(many, 50)
+    with running(many, database) as process:
+        assert page.asked.wait(60)
+        process.kill()
+        page.released.set()
+        process.communicate(timeout=60)
+    assert leftovers(tmp_path) != []
+    many.page_size = None
+    assert ecr("run").returncode == 0
+    assert query(COUNT) == [(20_000, 20_000)]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_run_that_is_killed_after_it_loaded_has_its_copies_of_rows_deleted_by_the_next(
+    server: EcrServer, ecr: Ecr, tmp_path: Path
+) -> None:
+    server.registry().put("api")
+    # As if it were killed just before: dlt loads, and deletes then.
+    assert ecr("run", env={"LOAD__DELETE_COMPLETED_JOBS": "false"}).returncode == 0
+    assert list((tmp_path / "dlt").rglob("*.parquet")) != []
+    assert ecr("run").returncode == 0
+    assert list((tmp_path / "dlt").rglob("*.parquet")) == []
+
+
+KILLED_BEFORE_DLT_NOTES_IT = """
+import gzip, os, signal, sys
+import pyarrow.parquet as pq
+from dlt.common.storages import PackageStorage
+from ecr_source.cli.commands import main
+
+table = sys.argv.pop(1)
+note = PackageStorage.save_pending_transition
+
+def rows(path):
+    if path.endswith(".parquet"):
+        return pq.read_metadata(path).num_rows
+    return len(gzip.open(path).readlines()) - 1
+
+def note_or_die(storage, load_id, file_name, *state):
+    path = storage.storage.make_full_path(f"{load_id}/started_jobs/{file_name}")
+    if file_name.startswith(table + ".") and rows(path):
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(storage, load_id, file_name, *state)
+
+PackageStorage.save_pending_transition = note_or_die
+main()
+"""
+
+
+@ON_EACH
+@pytest.mark.parametrize(
+    ("mode", "table"),
+    [
+        ("incremental", "repositories"),
+        ("history", "repositories"),
+        ("snapshot", "extraction_scopes"),
+        ("incremental", "_dlt_pipeline_state"),
+    ],
+)
+def test_what_was_committed_when_a_run_was_killed_is_not_loaded_twice(
+    server: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, mode: str, table: str
+) -> None:
+    server.registry().fill(100)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_BEFORE_DLT_NOTES_IT, table, "run", "--mode", mode],
+        env=environment(server, warehouse),
+        timeout=60,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert query(f"SELECT count(*) > 0 FROM {'aws_ecr_staging.' if mode == 'history' else ''}{table}") == [(True,)]
+    server.fail(DENIED)
+    done = ecr("run", "--mode", mode)
+    assert done.returncode == NOTHING_LOADED
+    assert "[ERROR]" not in done.stderr
+    assert query(COUNT) == [(100, 100)]
+    assert query("SELECT count(*), count(DISTINCT (run_id, table_name)) FROM extraction_scopes") == [(4, 4)]
+
+
+@ON_EACH
+def test_what_an_earlier_run_extracted_is_loaded_before_the_registry_is_read_anew(
+    server: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    server.registry().put("old")
+    earlier = make_pipeline(tmp_path / "dlt/pipelines", warehouse)
+    earlier.extract(ecr_source(regions=["eu-west-1"], endpoint_url=server.url))
+    del server.registry().repositories["old"]
+    server.registry().put("new")
+    assert ecr("run").returncode == 0
+    assert query("SELECT repository_name FROM repositories") == [("new",)]
+    assert query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
+
+
+def test_what_waits_for_another_database_is_not_loaded_into_this_one(
+    server: EcrServer, ecr: Ecr, database: Path, tmp_path: Path
+) -> None:
+    server.registry().put("api")
+    assert ecr("run").returncode == 0
+    make_pipeline(tmp_path / "dlt/pipelines", database).extract(
+        ecr_source(regions=["eu-west-1"], endpoint_url=server.url)
+    )
+    done = ecr("run", "--database", str(tmp_path / "other.duckdb"))
+    assert done.returncode == 2
+    assert "wait to be loaded there: run for it first" in done.stderr
+    assert ecr("run").returncode == 0
+    assert ecr("run", "--database", str(tmp_path / "other.duckdb")).returncode == 0
