@@ -15,11 +15,11 @@ from ecr_source.cli.run_report import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUS
 from ecr_source.errors import ConfigurationError, Denied, EcrSourceError
 from ecr_source.extract.check import ScopeCheck
 from ecr_source.loading.run import check_run
-from ecr_source.loading.settings import RunSettings
+from ecr_source.loading.settings import Settings
 from ecr_source.statuses import ALLOWED, NOT_CHECKED
 
 
-def check_and_report(settings: RunSettings) -> int:
+def check_and_report(settings: Settings) -> int:
     """Prints what a run with these settings may read, and returns the exit code."""
     try:
         announce_endpoints(settings)

@@ -21,7 +21,7 @@ from rich.console import Console
 from ecr_source.cli.printed_tables import print_grid
 from ecr_source.cli.run_report import run_and_report
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.settings import resolve_settings
+from ecr_source.loading.configuration import resolve_settings
 
 try:
     from moto.core.responses import ActionResult

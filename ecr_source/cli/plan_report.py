@@ -9,10 +9,10 @@ from ecr_source.cli.run_report import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUS
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.loading.plan import Cost
 from ecr_source.loading.run import plan_run
-from ecr_source.loading.settings import RunSettings
+from ecr_source.loading.settings import Settings
 
 
-def plan_and_report(settings: RunSettings) -> int:
+def plan_and_report(settings: Settings) -> int:
     """Prints what a run with these settings would cost, and returns the exit code."""
     try:
         announce_endpoints(settings)

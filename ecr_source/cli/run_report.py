@@ -12,13 +12,13 @@ from ecr_source.cli.progress import make_progress
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.run import foreign_endpoint_lines, run
-from ecr_source.loading.settings import RunSettings
+from ecr_source.loading.settings import Settings
 from ecr_source.redaction import masked
 
 COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3, 4, 130
 
 
-def run_and_report(settings: RunSettings) -> int:
+def run_and_report(settings: Settings) -> int:
     """Runs once, prints how it came out, and returns the exit code."""
     errors = Console(stderr=True)
     try:
@@ -44,7 +44,7 @@ def refuse(reason: object, code: int) -> int:
     return code
 
 
-def announce_endpoints(settings: RunSettings) -> None:
+def announce_endpoints(settings: Settings) -> None:
     """Prints, before anything else, which endpoints are asked that are not AWS's own."""
     for line in foreign_endpoint_lines(settings):
         print_line(Console(stderr=True), masked(line))

@@ -22,9 +22,9 @@ from ecr_source.extract.failures import ReadError
 from ecr_source.extract.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
 from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
 from ecr_source.extract.walk import ScopeRead, TableRead
+from ecr_source.loading.configuration import access_of, resolve_settings
 from ecr_source.loading.load import load, load_alone
 from ecr_source.loading.modes import Items, Snapshot
-from ecr_source.loading.settings import access_of, resolve_settings
 from ecr_source.loading.source import dlt_columns, ecr_source
 
 

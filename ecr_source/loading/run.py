@@ -13,6 +13,7 @@ from dlt.common.destination import AnyDestination
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
+from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ecr_source import catalog
@@ -25,10 +26,11 @@ from ecr_source.errors import DestinationUnusable, EcrSourceError
 from ecr_source.extract.check import ScopeCheck, check
 from ecr_source.extract.ledger import Outcome
 from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
+from ecr_source.loading.configuration import access_of
 from ecr_source.loading.load import finish, load
 from ecr_source.loading.modes import IncrementalAppend, parse_mode
 from ecr_source.loading.plan import Cost, Known, plan
-from ecr_source.loading.settings import RunSettings, access_of
+from ecr_source.loading.settings import OF_THE_DESTINATION, Settings
 from ecr_source.loading.shared_walk import check_side_effects, spool_folder_of
 from ecr_source.loading.source import ecr_source
 from ecr_source.loading.working_folder import WorkingFolder, working_folder
@@ -37,15 +39,12 @@ PIPELINE_NAME = "ecr"
 
 _PLACE = "ecr_place"
 
-_OF_THE_DESTINATION = {"destination", "database", "dataset"}
-"""The settings that are no arguments of `ecr_source`."""
-
 
 class LoadFailed(EcrSourceError):
     """Rows were read, but the destination did not take them; they wait for the next run."""
 
 
-def run(settings: RunSettings, progress: Collector) -> Outcome:
+def run(settings: Settings, progress: Collector) -> Outcome:
     """Loads what `settings` say and tells how it came out; first finishes what interrupted runs left.
 
     Raises:
@@ -56,7 +55,7 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
     """
     # Arrow's own pools keep a heap for each thread: with 32 threads twice the memory, at the same speed.
     pa.set_memory_pool(pa.system_memory_pool())
-    source = ecr_source(**{name: value for name, value in settings.items() if name not in _OF_THE_DESTINATION})
+    source = _source(settings)
     mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
     check_merge(_destination(settings), mode.name, mode.strategy, settings.table_format)
     check_credentials(access_of(settings))
@@ -71,7 +70,7 @@ def run(settings: RunSettings, progress: Collector) -> Outcome:
             shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
 
 
-def foreign_endpoint_lines(settings: RunSettings) -> list[str]:
+def foreign_endpoint_lines(settings: Settings) -> list[str]:
     """Sentences that name the endpoints which `run` would ask, and `plan_run`, and which are not AWS's own.
 
     Raises:
@@ -84,13 +83,14 @@ def foreign_endpoint_lines(settings: RunSettings) -> list[str]:
     return endpoint_lines(foreign_endpoints(access, services), services)
 
 
-def plan_run(settings: RunSettings) -> list[Cost]:
+def plan_run(settings: Settings) -> list[Cost]:
     """What `run` with these settings would cost; of the calls, it makes those that list repositories.
 
     Raises:
         ConfigurationError: a setting, the credentials or the destination are unusable.
         CredentialsRejected: AWS does not accept the credentials.
     """
+    _source(settings)  # a run with these settings is refused here as it would be there
     tables = catalog.select_tables(settings.tables or ())
     access = access_of(settings)
     without = catalog.not_called(settings.findings_from)
@@ -100,7 +100,7 @@ def plan_run(settings: RunSettings) -> list[Cost]:
         return plan(access, tables, settings.repositories or (), without, Known(pipeline, pseudonyms))
 
 
-def check_run(settings: RunSettings) -> list[ScopeCheck]:
+def check_run(settings: Settings) -> list[ScopeCheck]:
     """What `run` with these settings would be allowed to read.
 
     Raises:
@@ -113,7 +113,11 @@ def check_run(settings: RunSettings) -> list[ScopeCheck]:
     return check(access_of(settings), tables, catalog.not_called(settings.findings_from))
 
 
-def open_pipeline(settings: RunSettings, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:
+def _source(settings: Settings) -> DltSource:
+    return ecr_source(**{name: value for name, value in vars(settings).items() if name not in OF_THE_DESTINATION})
+
+
+def open_pipeline(settings: Settings, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:
     """The pipeline `ecr` in its working folder, with its destination opened.
 
     Raises:
@@ -159,11 +163,11 @@ def _give_up(folder: WorkingFolder) -> str:
     return f"dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages"
 
 
-def _destination(settings: RunSettings) -> AnyDestination:
+def _destination(settings: Settings) -> AnyDestination:
     return make_destination(settings.destination, _database(settings))
 
 
-def _database(settings: RunSettings) -> Path:
+def _database(settings: Settings) -> Path:
     return Path(settings.database).absolute()
 
 
@@ -174,13 +178,13 @@ def _local_value(pipeline: dlt.Pipeline) -> str | None:
         return None
 
 
-def _place(settings: RunSettings) -> str:
+def _place(settings: Settings) -> str:
     """What tells one destination from another."""
     where = str(_database(settings)) if settings.destination == DUCKDB else place_of(settings.destination)
     return " ".join(part for part in (settings.destination, where, settings.dataset) if part)
 
 
-def _may_run_twice(settings: RunSettings) -> bool:
+def _may_run_twice(settings: Settings) -> bool:
     """Whether runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's."""
     return settings.destination != DUCKDB and settings.mode != IncrementalAppend.name
 

@@ -17,7 +17,6 @@ from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
 from ecr_source import catalog
-from ecr_source.aws.access import Access, check_access
 from ecr_source.aws.scopes import ScopeSetting
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import Operation, RunTable, Table
@@ -27,7 +26,9 @@ from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, error_rows, scope_rows
 from ecr_source.extract.pseudonyms import mask_key
+from ecr_source.loading.configuration import access_of
 from ecr_source.loading.modes import IncrementalAppend, Items, parse_mode
+from ecr_source.loading.settings import Settings
 from ecr_source.loading.shared_walk import OUTCOME, LoadWalk
 
 _Number = TypeVar("_Number", int, float)
@@ -134,36 +135,19 @@ def ecr_source(
     A scope (account and region) that cannot be read raises nothing: its rows stay as they are, and the table
     `extraction_scopes` and `read_outcome` tell.
     """
+    settings = Settings.of(locals())
     load_mode = parse_mode(mode, initial_value, end_value, table_format)
     if repositories and isinstance(load_mode, IncrementalAppend):
         raise ConfigurationError(
             "single repositories cannot be read in incremental mode, whose cursor would pass over the others:"
             " use snapshot or history, or read them all"
         )
-    access = Access(
-        regions=tuple(regions or ()),
-        exclude_regions=tuple(exclude_regions or ()),
-        profile=profile,
-        endpoint_url=endpoint_url,
-        registry_id=registry_id,
-        role_arns=tuple(role_arns or ()),
-        accounts=tuple(accounts or ()),
-        exclude_accounts=tuple(exclude_accounts or ()),
-        organization=organization,
-        organizational_units=tuple(organizational_units or ()),
-        exclude_organizational_units=tuple(exclude_organizational_units or ()),
-        external_id=external_id,
-        role_session_name=role_session_name,
-        max_in_flight=max_in_flight,
-        session=session,
-    )
-    check_access(access)
     walk = LoadWalk(
-        access,
+        access_of(settings, session),
         load_mode,
         names=tuple(repositories or ()),
-        bounds=_bounds(findings_latest, findings_pushed_within, findings_tag, findings_max_age),
-        without=_without(findings_from, [findings_latest, findings_pushed_within, findings_tag]),
+        bounds=_bounds(settings),
+        without=_without(settings),
         moves_last_recorded_pull_time=moves_last_recorded_pull_time,
         max_calls=_not_negative("calls", max_calls),
         max_seconds=_not_negative("seconds", max_seconds),
@@ -181,19 +165,21 @@ def _not_negative(what: str, number: _Number | None) -> _Number | None:
     return number
 
 
-def _bounds(latest: int | None, pushed_within: float | None, tag: str | None, max_age: float) -> Bounds:
-    for name, value in (("latest", latest), ("pushed within", pushed_within), ("max age", max_age)):
+def _bounds(settings: Settings) -> Bounds:
+    latest, days, oldest = settings.findings_latest, settings.findings_pushed_within, settings.findings_max_age
+    for name, value in (("latest", latest), ("pushed within", days), ("max age", oldest)):
         if value is not None and value < 0:
             raise ConfigurationError(f"findings {name} {value} is negative: give a number from 0 on")
-    within = timedelta(days=pushed_within) if pushed_within is not None else None
-    return Bounds(latest, within, tag, timedelta(days=max_age))
+    within = timedelta(days=days) if days is not None else None
+    return Bounds(latest, within, settings.findings_tag, timedelta(days=oldest))
 
 
-def _without(findings_from: str, bounds: Sequence[object]) -> Collection[Operation]:
-    without = catalog.not_called(findings_from)
-    if findings_from != "ecr" and any(bound is not None for bound in bounds):
+def _without(settings: Settings) -> Collection[Operation]:
+    without = catalog.not_called(settings.findings_from)
+    bounds = (settings.findings_latest, settings.findings_pushed_within, settings.findings_tag)
+    if settings.findings_from != "ecr" and any(bound is not None for bound in bounds):
         raise ConfigurationError(
-            f"bounds on images save calls for each image, which {findings_from} does not need: leave them out"
+            f"bounds on images save calls for each image, which {settings.findings_from} does not need: leave them out"
         )
     return without
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecr_source.cli.run_report import run_and_report
-from ecr_source.loading.settings import resolve_settings
+from ecr_source.loading.configuration import resolve_settings
 
 LISTING = ["repositories.repositories", "repository_tag_mutability_exclusion_filters"]
 

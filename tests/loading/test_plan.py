@@ -29,7 +29,7 @@ def planned(done: subprocess.CompletedProcess[str]) -> dict[str, int | None]:
 
 
 def test_a_plan_lists_repositories_and_does_nothing_else(ecr: Ecr, maximal: EcrServer) -> None:
-    groups = planned(ecr("plan"))
+    groups = planned(ecr("plan", env={"SOURCES__ECR__TABLES": None}))
     assert maximal.calls == {"GetCallerIdentity": 1, "DescribeRepositories": 1, "ecr-public:DescribeRepositories": 1}
     assert {group for group, calls in groups.items() if calls is None} == {"findings", "image_status", "manifests"}
 

@@ -33,7 +33,7 @@ from ecr_source.aws.access import Access
 from ecr_source.aws.scopes import find_scopes
 from ecr_source.cli.run_report import run_and_report
 from ecr_source.errors import CallFailed
-from ecr_source.loading.settings import resolve_settings
+from ecr_source.loading.configuration import resolve_settings
 from ecr_source.redaction import masked
 from tests.conftest import ECR_SOURCE, environment, make_pipeline
 from tests.server.ecr_server import ACCOUNT, Answer, EcrServer, error

@@ -11,10 +11,10 @@ from ecr_source.aws.access import ALL_REGIONS
 from ecr_source.aws.iam_policies import Policy, least_policy, scope_policy, trust_policy
 from ecr_source.cli.run_report import COMPLETE, UNUSABLE, refuse
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.settings import RunSettings
+from ecr_source.loading.settings import Settings
 
 
-def print_policies(settings: RunSettings, trusted_principals: Sequence[str]) -> int:
+def print_policies(settings: Settings, trusted_principals: Sequence[str]) -> int:
     """Prints one JSON object with a member for each policy, and returns the exit code. Calls nothing.
 
     `role_policy` is always there, `trust_policy` where somebody is trusted, `caller_policy` where there are roles to

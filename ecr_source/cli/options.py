@@ -1,0 +1,81 @@
+"""The settings as options: each command offers those that mean something to it, and says so of the others."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+
+import typer
+
+from ecr_source.loading.settings import Declaration, declarations
+
+if TYPE_CHECKING:
+    from ecr_source.loading.settings import Settings
+
+
+def with_settings(command: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
+    """Makes a command of a function of `settings`, the options of `command`, and of options of its own.
+
+    The function returns the exit code.
+    """
+
+    def made(function: Callable[..., int]) -> Callable[..., None]:
+        own = {name: one for name, one in inspect.signature(function).parameters.items() if name != "settings"}
+        hints = get_type_hints(function, include_extras=True)
+
+        @wraps(function)
+        def typed(**options: Any) -> None:
+            given = {name: value for name, value in options.items() if name not in own and value not in (None, ())}
+            settings = _resolved(command, given)
+            raise typer.Exit(function(settings, **{name: options[name] for name in own}))
+
+        # What typer reads: the signature and the annotations.
+        parameters = [_parameter(declaration, command) for declaration in declarations().values()]
+        parameters += [one.replace(kind=one.KEYWORD_ONLY, annotation=hints[name]) for name, one in own.items()]
+        typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        typed.__annotations__ = {}
+        return typed
+
+    return made
+
+
+def _resolved(command: str, given: dict[str, Any]) -> Settings:
+    from ecr_source.cli.run_report import UNUSABLE, refuse
+    from ecr_source.errors import ConfigurationError
+    from ecr_source.loading.configuration import resolve_settings
+
+    foreign = [declarations()[name].option for name in given if command not in declarations()[name].setting.commands]
+    try:
+        if foreign:
+            raise ConfigurationError(f"{', '.join(foreign)} means nothing to {command}: leave it out")
+        return resolve_settings(given)
+    except ConfigurationError as error:
+        raise typer.Exit(refuse(error, UNUSABLE)) from error
+
+
+def _parameter(declaration: Declaration, command: str) -> inspect.Parameter:
+    setting = declaration.setting
+    option = typer.Option(
+        declaration.option,
+        help=setting.meaning,
+        show_default=_shown_default(declaration),
+        hidden=command not in setting.commands,
+        min=setting.least,
+        metavar=setting.metavar,
+    )
+    return inspect.Parameter(
+        declaration.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,  # not given: the configuration may say it
+        annotation=Annotated[
+            declaration.type if type(None) in get_args(declaration.type) else declaration.type | None, option
+        ],
+    )
+
+
+def _shown_default(declaration: Declaration) -> str | bool:
+    if declaration.default in (None, False):
+        return declaration.setting.unset or False
+    return str(declaration.default)
