@@ -10,6 +10,7 @@ from ecr_source import catalog
 from ecr_source.destinations.lake import PARQUET, is_lake, loaded_format, open_tables
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.pseudonyms import Pseudonyms
+from ecr_source.loading.current import current_pipeline
 
 _NOBODY = "000000000000"
 """An account id that no account has; its pseudonym tells keys apart."""
@@ -18,7 +19,7 @@ _NOBODY = "000000000000"
 def keep_mode(mode: str) -> None:
     """A dataset keeps the mode of its first load: tables of one mode make no sense to another."""
     state = dlt.current.source_state()
-    pipeline = dlt.current.pipeline()
+    pipeline = current_pipeline()
     before = state.setdefault("mode", _mode_of_the_last_run(pipeline) or mode)
     if before != mode:
         raise ConfigurationError(
@@ -29,7 +30,7 @@ def keep_mode(mode: str) -> None:
 
 def keep_format(table_format: str | None) -> None:
     """A lake keeps the table format of its first load: rows of one format are out of sight beside those of another."""
-    pipeline = dlt.current.pipeline()
+    pipeline = current_pipeline()
     if not is_lake(pipeline.destination):
         return
     given = table_format or PARQUET
@@ -45,7 +46,7 @@ def keep_format(table_format: str | None) -> None:
 
 def keep_mask(key: bytes | None) -> None:
     """A dataset keeps the pseudonyms of its first load: rows under other names would stay beside the new ones."""
-    pipeline = dlt.current.pipeline()
+    pipeline = current_pipeline()
     mask = Pseudonyms(key, ()).text(_NOBODY) if key else ""
     before = dlt.current.source_state().setdefault("mask", _mask_of_the_last_run(pipeline, mask))
     if before != mask:

@@ -21,6 +21,7 @@ from ecr_source.catalog.table import Table
 from ecr_source.destinations.literals import literal
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.spool import TableFile
+from ecr_source.loading.current import current_capabilities
 from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
 
 ROW_VERSION = pa.field("row_version", pa.string(), nullable=False)
@@ -112,7 +113,7 @@ class IncrementalAppend:
         return self.end_value is not None or scheduled_interval() is not None
 
     def _can(self, strategy: str) -> bool:
-        return strategy in (dlt.current.pipeline().destination.capabilities().supported_merge_strategies or ())
+        return strategy in (current_capabilities().supported_merge_strategies or ())
 
     @property
     def _by_key(self) -> Snapshot:
@@ -224,7 +225,7 @@ def _replace(
 
 def _dialect() -> str | None:
     """The SQL of the destination, by sqlglot's name of it."""
-    return dlt.current.pipeline().destination.capabilities().sqlglot_dialect
+    return current_capabilities().sqlglot_dialect
 
 
 def _rows_of(file: TableFile, dialect: str | None, qualifier: str) -> str:

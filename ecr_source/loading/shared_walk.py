@@ -24,6 +24,7 @@ from ecr_source.extract.ledger import Outcome, group_of_name
 from ecr_source.extract.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
 from ecr_source.extract.spool import TableFile
 from ecr_source.extract.walk import ScopeRead, Walk
+from ecr_source.loading.current import current_pipeline
 from ecr_source.loading.dataset import keep_format, keep_mask, keep_mode
 from ecr_source.loading.earlier import Loaded
 from ecr_source.loading.modes import History, Mode
@@ -81,18 +82,18 @@ class LoadWalk:
         return [file for table_read in read if table_read.table is table for file in table_read.files]
 
     def _walk(self) -> list[ScopeRead]:
-        check_merge(dlt.current.pipeline().destination, self.mode.name, self.mode.strategy, self.table_format)
+        check_merge(current_pipeline().destination, self.mode.name, self.mode.strategy, self.table_format)
         keep_format(self.table_format)
         keep_mode(self.mode.name)
         keep_mask(self.masked_with)
         if isinstance(self.mode, History):
-            check_memory(dlt.current.pipeline())
+            check_memory(current_pipeline())
         selected = dlt.current.source().selected_resources
         tables = [table for table in catalog.TABLES if table.name in selected]
         if not tables:
             return []
         check_side_effects(tables, allowed=self.moves_last_recorded_pull_time)
-        pipeline = dlt.current.pipeline()
+        pipeline = current_pipeline()
         folder = spool_folder_of(pipeline, self.spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
         walk = Walk(
@@ -125,7 +126,7 @@ class LoadWalk:
         under_pseudonyms = replace(
             walk,
             earlier=EarlierUnderPseudonyms(walk.earlier, pseudonyms),
-            observer=_Progress(dlt.current.pipeline().collector, pseudonyms.scope),
+            observer=_Progress(current_pipeline().collector, pseudonyms.scope),
         )
         return [pseudonyms.read(read) for read in under_pseudonyms.read(scopes)]
 

@@ -27,6 +27,7 @@ from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, error_rows, scope_rows
 from ecr_source.extract.pseudonyms import mask_key
 from ecr_source.loading.configuration import access_of
+from ecr_source.loading.current import current_pipeline
 from ecr_source.loading.modes import IncrementalAppend, Items, parse_mode
 from ecr_source.loading.settings import Settings
 from ecr_source.loading.shared_walk import OUTCOME, LoadWalk
@@ -226,12 +227,12 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
 
 
 def _table_items(walk: LoadWalk, table: Table) -> Items:
-    load_exactly(dlt.current.source().resources[table.name], dlt.current.pipeline())
+    load_exactly(dlt.current.source().resources[table.name], current_pipeline())
     yield from walk.mode.items(table, walk.files(table))
 
 
 def _ledger_items(walk: LoadWalk, table: RunTable, rows: Callable[[str, str, Outcome], pa.Table]) -> Items:
-    load_exactly(dlt.current.source().resources[table.name], dlt.current.pipeline())
+    load_exactly(dlt.current.source().resources[table.name], current_pipeline())
     yield rows(walk.load_id, walk.mode.name, walk.outcome())
 
 
