@@ -1,4 +1,4 @@
-.PHONY: help demo test test-lowest test-airflow test-stand-ins airflow servers check bench lock clean
+.PHONY: help demo test test-nightly test-lowest test-airflow test-stand-ins airflow hooks dist check bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -15,6 +15,9 @@ demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three 
 test: check ## lint, types and all tests
 	$(BIN)/pytest -n auto
 
+test-nightly: .venv/ready ## the tests that take too long for every run
+	$(BIN)/pytest -n auto -m nightly
+
 test-airflow: .venv/ready .venv-airflow/ready ## the tests of the Airflow DAG, in an Airflow of its own
 	$(BIN)/pytest tests/airflow
 
@@ -29,16 +32,17 @@ test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.to
 	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,lake,postgres]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
 
-servers: ## install Postgres and Redis, which tests start, if they are missing (Debian, as root)
-	@{ ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null; } && \
-	  command -v redis-server > /dev/null || { \
-	  export DEBIAN_FRONTEND=noninteractive && apt-get -qq update && \
-	  apt-get -qq install --no-install-recommends postgresql redis-server > /dev/null; }
+hooks: .venv/ready ## let ruff and mypy look at each commit
+	$(BIN)/pre-commit install
 
-check: .venv/ready ## lint and strict types
+dist: .venv/ready ## build the wheel and the sdist
+	$(BIN)/uv build --no-build-isolation --python $(BIN)/python
+
+check: .venv/ready ## lint, strict types, and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet --no-progress .github
 
 bench: .venv/ready .venv-bench/ready ## time this project beside the other ways, and write docs/performance.md
 	$(BIN)/python -m tests.bench

@@ -18,7 +18,7 @@ import pytest
 from ecr_source import catalog, ecr_source, read_outcome
 from ecr_source.extract.ledger import Outcome
 from tests.forked import run_forked
-from tests.postgres import Postgres, postgres_server
+from tests.postgres import Postgres, postgres_server, postgres_version
 from tests.server.ecr_server import ACCESS_KEY, EcrServer, serving
 from tests.warehouse import DATASET, DESTINATIONS, ON_EACH, DuckDbFile, PostgresDatabase, Row, Warehouse
 
@@ -82,7 +82,12 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "ecr.duckdb"
 
 
+def pytest_report_header() -> str:
+    return f"Postgres of the tests: {postgres_version()}"
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "nightly: takes too long for every run; `make test-nightly`")
     config.addinivalue_line("markers", f"{ON_EACH.name}: load into each destination, not into DuckDB only")
 
 

