@@ -1,4 +1,4 @@
-"""The scheduled run: registries into a database, with a non-zero exit when something could not be read.
+"""The scheduled run: loads registries, prints what came of it, and exits non-zero when something could not be read.
 
     python pipelines/ecr_pipeline.py
 
@@ -9,18 +9,22 @@ said below.
 from __future__ import annotations
 
 import dlt
+from rich.console import Console
 
 from ecr_source import ecr_source, load
+from ecr_source.cli.printed_tables import print_outcome
 
 
 def load_ecr() -> None:
-    """Loads all tables of the configured regions.
+    """Loads all tables of the configured regions, and prints what came of them as `ecr-source run` does.
 
     Raises:
         IncompleteRun: something could not be read; the rest is loaded.
     """
     pipeline = dlt.pipeline("ecr", destination="duckdb", dataset_name="aws_ecr")
-    load(pipeline, ecr_source()).raise_on_incomplete()
+    outcome = load(pipeline, ecr_source())
+    print_outcome(Console(), outcome)
+    outcome.raise_on_incomplete()
 
 
 if __name__ == "__main__":

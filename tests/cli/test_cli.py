@@ -185,7 +185,7 @@ def test_dlts_own_commands_and_dataset_work_on_the_result(ecr: Ecr, tmp_path: Pa
     assert dataset.repositories.arrow().num_rows == 1
 
 
-def test_the_scheduled_pipeline_loads_and_fails_when_something_is_missing(
+def test_the_scheduled_pipeline_loads_says_what_came_of_it_and_fails_when_something_is_missing(
     server: EcrServer, database: Path, query: Query
 ) -> None:
     script = Path(__file__).parents[2] / "pipelines/ecr_pipeline.py"
@@ -194,12 +194,20 @@ def test_the_scheduled_pipeline_loads_and_fails_when_something_is_missing(
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, script], env=settings, capture_output=True, text=True, check=False)
 
-    assert run().returncode == 0
+    done = run()
+    assert done.returncode == 0
+    header, *groups = done.stdout.splitlines()
+    assert header.split() == ["scope", "tables", "status", "rows", "calls", "throttled", "seconds"]
+    loaded = [group.split()[:4] for group in groups]
+    for region in ("eu-west-1", "us-east-1"):
+        assert [f"123456789012/{region}", "repositories", "complete", "1"] in loaded
     assert query("SELECT count(*) FROM repositories") == [(2,)]
     server.disabled_regions.add("us-east-1")
     failed = run()
     assert failed.returncode == 1
-    assert "IncompleteRun: cannot call ecr:DescribeRepositories in 123456789012/us-east-1" in failed.stderr
+    sentence = "cannot call ecr:DescribeRepositories in 123456789012/us-east-1"
+    assert f"IncompleteRun: {sentence}" in failed.stderr
+    assert any(line.startswith(sentence) for line in failed.stdout.splitlines())
     assert query("SELECT count(*) FROM repositories") == [(2,)]
 
 
