@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from ecr_source.aws.access import ACCOUNT_PLACE, account_of_role
 from ecr_source.aws.regions import always_enabled, partition_of
-from ecr_source.aws.sessions import Session
+from ecr_source.aws.sessions import AccountSession
 from ecr_source.catalog import GET_CALLER_IDENTITY
 from ecr_source.errors import ConfigurationError, CredentialsRejected, OrganizationUnreadable
 
@@ -41,11 +41,11 @@ class Account:
     """An account to read: with `session`, by way of the role `role_arn` if there is one."""
 
     account_id: str
-    session: Session
+    session: AccountSession
     role_arn: str | None = None
 
 
-def identify(session: Session, region: str) -> Caller:
+def identify(session: AccountSession, region: str) -> Caller:
     """Whose credentials these are, asked in `region` or, where that rejects them, in one that is always enabled.
 
     A region that is not enabled for the account rejects good credentials with the same code as bad ones; only bad ones
@@ -69,7 +69,7 @@ def identify(session: Session, region: str) -> Caller:
     raise CredentialsRejected(_sentence(region, rejected)) from rejected
 
 
-def accounts_to_read(session: Session, caller: Caller, region: str) -> list[Account]:
+def accounts_to_read(session: AccountSession, caller: Caller, region: str) -> list[Account]:
     """The accounts that `session.access` names, each once, with the credentials that read it.
 
     The caller's own account is read with the caller's credentials, but where a role is named that is in it.
@@ -94,7 +94,7 @@ def accounts_to_read(session: Session, caller: Caller, region: str) -> list[Acco
     ]
 
 
-def _accounts_of_the_pattern(session: Session, region: str) -> list[str]:
+def _accounts_of_the_pattern(session: AccountSession, region: str) -> list[str]:
     access = session.access
     if not access.organization:
         return list(access.accounts)
@@ -115,7 +115,7 @@ def _accounts_of_the_pattern(session: Session, region: str) -> list[str]:
     return [account for account in wanted if account not in access.exclude_accounts]
 
 
-def _active_accounts(session: Session, region: str) -> list[str]:
+def _active_accounts(session: AccountSession, region: str) -> list[str]:
     """The active accounts of the organization, or of its units that are asked for, without those of excluded ones."""
     access = session.access
     client = session.client("organizations", always_enabled(partition_of(region)))

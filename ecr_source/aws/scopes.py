@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from ecr_source.aws.access import ALL_REGIONS, Access
 from ecr_source.aws.accounts import CALL_ERRORS, Account, Caller, accounts_to_read, identify
 from ecr_source.aws.regions import always_enabled, check_region, partition_of, regions_with_ecr
-from ecr_source.aws.sessions import Session, open_session
+from ecr_source.aws.sessions import AccountSession, open_session
 from ecr_source.errors import CallFailed, ConfigurationError, Denied
 
 PUBLIC_SERVICE = "ecr-public"
@@ -129,7 +129,7 @@ def _setting(found: Found, role_arn: str | None, *, is_own_registry: bool) -> Sc
     )
 
 
-def check_credentials(access: Access) -> Session:
+def check_credentials(access: Access) -> AccountSession:
     """The session to begin with; checks, without a call, that there are credentials, and a region to read.
 
     Raises:
@@ -143,7 +143,7 @@ def check_credentials(access: Access) -> Session:
     return session
 
 
-def find_scopes(access: Access, services: Collection[str] = ("ecr",)) -> list[Found]:
+def discover_scopes(access: Access, services: Collection[str] = ("ecr",)) -> list[Found]:
     """The scopes of `access`, each account's in the order of its regions, and one for its public registries.
 
     Asks who the credentials belong to, assumes the roles, and asks for accounts and regions where that is wanted.
@@ -171,14 +171,14 @@ def find_scopes(access: Access, services: Collection[str] = ("ecr",)) -> list[Fo
 
 
 def open_scopes(access: Access, settings: Sequence[ScopeSetting]) -> list[Found]:
-    """The scopes that `find_scopes` found before, maybe on another machine; each role is assumed anew.
+    """The scopes that `discover_scopes` found before, maybe on another machine; each role is assumed anew.
 
     Raises:
-        ConfigurationError: unknown profile, no credentials, a setting that `find_scopes` did not make.
+        ConfigurationError: unknown profile, no credentials, a setting that `discover_scopes` did not make.
         CredentialsRejected: AWS does not know the credentials, or they have expired, or STS cannot be reached.
     """
     session = open_session(access)
-    sessions: dict[str | None, Session] = {None: session}
+    sessions: dict[str | None, AccountSession] = {None: session}
     found: list[Found] = []
     for setting in settings:
         scope, role_arn, services, region_from, own = _parsed(setting)
@@ -207,7 +207,7 @@ def _parsed(setting: ScopeSetting) -> tuple[Scope, str | None, tuple[str, ...], 
         raise ConfigurationError(f"{setting!r} is no scope that find_scopes told: hand on what it returns") from error
 
 
-def first_region(access: Access, session: Session) -> str:
+def first_region(access: Access, session: AccountSession) -> str:
     """The region whose STS is asked first: one that is read."""
     named = [region for region in access.regions if region != ALL_REGIONS]
     return named[0] if named else session.region or always_enabled(PUBLIC_PARTITION)

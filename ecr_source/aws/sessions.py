@@ -38,7 +38,7 @@ CLIENT_CONFIG = Config(
 
 
 @dataclass(frozen=True)
-class Session:
+class AccountSession:
     """Credentials, and what clients are made with besides. Safe to use from several threads.
 
     boto3's sessions are not thread-safe, its credentials are: each call of `clients` has a boto3 session of its own.
@@ -59,7 +59,7 @@ class Session:
         """A client of one service."""
         return self.clients(region, [service])[service]
 
-    def assuming(self, role_arn: str, region: str) -> Session:
+    def assuming(self, role_arn: str, region: str) -> AccountSession:
         """The session of a role, assumed at the STS endpoint of `region` when it is first used, and again in time."""
         extra = {"RoleSessionName": self.access.role_session_name}
         if self.access.external_id is not None:
@@ -74,7 +74,7 @@ class Session:
         return replace(self, credentials=DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))
 
 
-def open_session(access: Access) -> Session:
+def open_session(access: Access) -> AccountSession:
     """The session that was given, or that boto3's own chain finds, without a call where the chain makes none.
 
     Raises:
@@ -87,7 +87,7 @@ def open_session(access: Access) -> Session:
         raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error
     except BotoCoreError as error:
         raise ConfigurationError(f"the AWS configuration cannot be read: {error}") from error
-    return Session(access, _credentials(session), region)
+    return AccountSession(access, _credentials(session), region)
 
 
 def _credentials(session: boto3.Session) -> Credentials:

@@ -15,7 +15,7 @@ from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.accounts import identify
 from ecr_source.aws.api import Api, Response
-from ecr_source.aws.scopes import Found, Scope, Unreachable, find_scopes
+from ecr_source.aws.scopes import Found, Scope, Unreachable, discover_scopes
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
@@ -69,10 +69,10 @@ def check(access: Access, tables: Sequence[Table], without: Collection[Operation
     """What reading `tables` in all scopes of `access` would be allowed, asked of the first repository and image.
 
     Raises:
-        ConfigurationError, CredentialsRejected, OrganizationUnreadable: as `find_scopes`.
+        ConfigurationError, CredentialsRejected, OrganizationUnreadable: as `discover_scopes`.
     """
     operations = catalog.operations_of(tables, without)
-    found = find_scopes(access, {operation.service for operation in operations})
+    found = discover_scopes(access, {operation.service for operation in operations})
     with ThreadPoolExecutor(min(_SCOPES_AT_A_TIME, len(found)), "scope") as pool:
         return list(pool.map(partial(_check_scope, operations), found))
 

@@ -12,8 +12,7 @@ from dlt.common.schema.typing import TTableFormat, TWriteDispositionConfig
 from dlt.extract import DltResource
 
 from ecr_source import catalog
-from ecr_source.aws.scopes import Scope, ScopeSetting
-from ecr_source.aws.scopes import find_scopes as find_access_scopes
+from ecr_source.aws.scopes import Scope, ScopeSetting, discover_scopes
 from ecr_source.catalog.table import Table
 from ecr_source.destinations.literals import literal
 from ecr_source.destinations.postgres import load_exactly
@@ -39,7 +38,7 @@ def find_scopes(session: Session | None = None, **arguments: Any) -> list[ScopeS
     settings = resolve_settings(arguments)
     tables = catalog.select_tables(settings.tables or ())
     operations = catalog.operations_of(tables, catalog.not_called(settings.findings_from))
-    found = find_access_scopes(access_of(settings, session), {operation.service for operation in operations})
+    found = discover_scopes(access_of(settings, session), {operation.service for operation in operations})
     return [one.setting for one in found]
 
 

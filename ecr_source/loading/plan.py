@@ -15,7 +15,7 @@ from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRela
 from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.api import Api
-from ecr_source.aws.scopes import Found, Unreachable, find_scopes
+from ecr_source.aws.scopes import Found, Unreachable, discover_scopes
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.catalog.tables.public import DESCRIBE_REPOSITORIES as DESCRIBE_PUBLIC_REPOSITORIES
@@ -89,11 +89,11 @@ def plan(
     Of the calls it makes those that list repositories.
 
     Raises:
-        ConfigurationError, CredentialsRejected, OrganizationUnreadable: as `find_scopes`.
+        ConfigurationError, CredentialsRejected, OrganizationUnreadable: as `discover_scopes`.
     """
     services = {operation.service for operation in catalog.operations_of(tables, without)}
     costs = []
-    for found in find_scopes(access, services):
+    for found in discover_scopes(access, services):
         mine = [table for table in tables if table.operation.service in found.services]
         costs += _plan_scope(found, _operations_by_group(mine, without), names, known, access.max_in_flight)
     return costs

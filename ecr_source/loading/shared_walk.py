@@ -13,7 +13,7 @@ from dlt.common.runtime.collector_base import Collector
 from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.budget import Budget
-from ecr_source.aws.scopes import Found, Scope, ScopeSetting, find_scopes, open_scopes
+from ecr_source.aws.scopes import Found, Scope, ScopeSetting, discover_scopes, open_scopes
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.destinations.lake import check_merge
 from ecr_source.destinations.postgres import check_memory, is_postgres
@@ -117,7 +117,7 @@ class LoadWalk:
             raise
 
     def _find(self, services: Collection[str]) -> list[Found]:
-        return open_scopes(self.access, self.scopes) if self.scopes else find_scopes(self.access, services)
+        return open_scopes(self.access, self.scopes) if self.scopes else discover_scopes(self.access, services)
 
     def _read(self, walk: Walk, scopes: Sequence[Found]) -> list[ScopeRead]:
         if self.masked_with is None:

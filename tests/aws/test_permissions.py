@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.iam_policies import Policy, least_policy, scope_policy, trust_policy
-from ecr_source.aws.scopes import find_scopes
+from ecr_source.aws.scopes import discover_scopes
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.cli.commands import app
 from ecr_source.errors import ConfigurationError
@@ -68,7 +68,7 @@ def read(maximal: EcrServer, tmp_path: Path) -> Reader:
     def reading(findings_from: str, allowed: Collection[str] | None, tables: Sequence[Table] = catalog.TABLES) -> Read:
         maximal.allowed = {} if allowed is None else {ACCOUNT: set(allowed)}
         services = {"ecr", "ecr-public", "resourcegroupstaggingapi", "inspector2"}
-        connections = find_scopes(Access(("eu-west-1",), endpoint_url=maximal.url), services)
+        connections = discover_scopes(Access(("eu-west-1",), endpoint_url=maximal.url), services)
         walk = Walk(tables, tmp_path, without=catalog.FINDINGS_FROM[findings_from])
         scopes = walk.read(connections)
         found = [table for scope in scopes for table in scope.tables]

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ecr_source.aws.access import Access
 from ecr_source.aws.api import Api, Response
-from ecr_source.aws.scopes import Target, find_scopes
+from ecr_source.aws.scopes import Target, discover_scopes
 from ecr_source.catalog import GROUPS
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.catalog.table import Operation
@@ -57,7 +57,7 @@ def images(url: str, database: str) -> None:
 
 
 def connected(url: str) -> Api:
-    (target,) = find_scopes(Access(("eu-west-1",), endpoint_url=url))
+    (target,) = discover_scopes(Access(("eu-west-1",), endpoint_url=url))
     assert isinstance(target, Target)
     return Api(target.connect())
 

@@ -204,7 +204,7 @@ class Bench:
     def read(self, tables: Sequence[Table], without: Collection[Operation]) -> ScopeRead:
         """What the package makes of the registry."""
         services = {operation.service for operation in catalog.operations_of(tables, without)}
-        found = scopes.find_scopes(Access((REGION,), endpoint_url=self.server.url), services)
+        found = scopes.discover_scopes(Access((REGION,), endpoint_url=self.server.url), services)
         self._walks += 1
         shutil.rmtree(self.folder / f"{self._walks - 10}", ignore_errors=True)
         walk = Walk(tables, self.folder / f"{self._walks}", earlier=self.earlier, without=without)

@@ -22,7 +22,7 @@ from ecr_source import catalog, ecr_source
 from ecr_source.aws import api, sessions
 from ecr_source.aws.access import Access
 from ecr_source.aws.rate import Rate
-from ecr_source.aws.scopes import Scope, find_scopes
+from ecr_source.aws.scopes import Scope, discover_scopes
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.extract.walk import Walk
@@ -131,7 +131,7 @@ class Database:
         without = catalog.FINDINGS_FROM["ecr"]
         services = {operation.service for operation in catalog.operations_of(self.tables, without)}
         found: dict[Table, Rows] = {table: [] for table in self.tables}
-        for read in Walk(self.tables, self.folder / "walk", without=without).read(find_scopes(access, services)):
+        for read in Walk(self.tables, self.folder / "walk", without=without).read(discover_scopes(access, services)):
             assert read.status == "complete"
             for file in (file for one in read.tables for file in one.files):
                 rows = pa.Table.from_batches(file.batches(), arrow_schema(file.table))

@@ -25,7 +25,7 @@ from botocore.config import Config
 from ecr_source import catalog, ecr_source
 from ecr_source.aws import sessions
 from ecr_source.aws.access import Access
-from ecr_source.aws.scopes import find_scopes
+from ecr_source.aws.scopes import discover_scopes
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
@@ -184,7 +184,7 @@ def registry_contents(server: EcrServer, folder: Path) -> Contents:
     services = {operation.service for operation in OPERATIONS}
     access = Access((REGION, OTHER_REGION), endpoint_url=server.url)
     found: Contents = {table.name: [] for table in catalog.TABLES}
-    for read in Walk(catalog.TABLES, folder, without=NOT_CALLED).read(find_scopes(access, services)):
+    for read in Walk(catalog.TABLES, folder, without=NOT_CALLED).read(discover_scopes(access, services)):
         for table_read in read.tables:
             name, columns = table_read.table.name, columns_of(table_read.table)
             for file in table_read.files:

@@ -30,7 +30,7 @@ from dlt.common.versioned_state import decompress_state
 from ecr_source import ecr_source, read_outcome, redaction
 from ecr_source.aws import sessions
 from ecr_source.aws.access import Access
-from ecr_source.aws.scopes import find_scopes
+from ecr_source.aws.scopes import discover_scopes
 from ecr_source.cli.run_report import run_and_report
 from ecr_source.errors import CallFailed
 from ecr_source.loading.configuration import resolve_settings
@@ -404,7 +404,7 @@ def test_what_was_told_to_be_secret_is_found_in_every_spelling() -> None:
 
 
 def test_a_log_record_that_cannot_be_formatted_disturbs_nobody(telling: Telling, logged: io.StringIO) -> None:
-    find_scopes(Access())
+    discover_scopes(Access())
     logging.getLogger("botocore.later").warning("%s and %s", SECRET_KEY)
     logging.getLogger("mine").warning("%s", "untouched")
     assert "WARNING:botocore.later:%s and %s ('***',)" in logged.getvalue()
@@ -412,7 +412,7 @@ def test_a_log_record_that_cannot_be_formatted_disturbs_nobody(telling: Telling,
 
 
 def test_a_copy_of_a_log_record_is_made_as_ever(telling: Telling) -> None:
-    find_scopes(Access())
+    discover_scopes(Access())
     assert logging.makeLogRecord({"name": "airflow", "msg": "started"}).getMessage() == "started"
 
 
