@@ -12,29 +12,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from ecr_source import catalog
 from ecr_source.catalog.schema import column_descriptions
 from ecr_source.catalog.table import RunTable, Table
-from ecr_source.destinations.opening import is_duckdb
-from ecr_source.destinations.postgres import is_postgres
-
-# The tables, and the columns, of a dataset with their comments; the name of the column is NULL for the table itself.
-_DUCKDB_COMMENTS = """
-SELECT table_name, NULL, comment FROM duckdb_tables()
-WHERE schema_name = %s AND database_name = current_database()
-UNION ALL
-SELECT table_name, column_name, comment FROM duckdb_columns()
-WHERE schema_name = %s AND database_name = current_database()
-"""
-# Only the owner of a table may comment on it.
-_POSTGRES_COMMENTS = """
-SELECT relname, attname, description
-FROM pg_class
-JOIN pg_namespace ON pg_namespace.oid = relnamespace
-CROSS JOIN LATERAL (
-    SELECT NULL AS attname, 0 AS attnum
-    UNION ALL SELECT attname, attnum FROM pg_attribute WHERE attrelid = pg_class.oid AND attnum > 0
-) AS described
-LEFT JOIN pg_description ON objoid = pg_class.oid AND classoid = 'pg_class'::regclass AND objsubid = attnum
-WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE')
-"""
+from ecr_source.destinations.destination import destination_of
 
 
 def write_comments(pipeline: dlt.Pipeline) -> None:
@@ -42,11 +20,8 @@ def write_comments(pipeline: dlt.Pipeline) -> None:
 
     Does nothing where the destination has no comments, or was not tried.
     """
-    if is_duckdb(pipeline):
-        listing = _DUCKDB_COMMENTS
-    elif is_postgres(pipeline):
-        listing = _POSTGRES_COMMENTS
-    else:
+    listing = destination_of(pipeline).comments_query
+    if listing is None:
         return
     try:
         with pipeline.sql_client() as client:

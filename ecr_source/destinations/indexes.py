@@ -6,7 +6,6 @@ import dlt
 
 from ecr_source import catalog
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.destinations.postgres import is_postgres
 
 _SCOPE = ("registry_id", "region")
 """By them a run deletes or retires what it replaces, and reads what it knows already.
@@ -28,9 +27,7 @@ _SUFFIX = "_by_ecr_source"
 
 
 def create_indexes(pipeline: dlt.Pipeline) -> None:
-    """Makes the indexes that are missing in the dataset of `pipeline`; does nothing where it is not in Postgres."""
-    if not is_postgres(pipeline):
-        return
+    """Makes the indexes that are missing in the dataset of `pipeline`."""
     columns: dict[str, tuple[str, ...]] = {
         table.name: _SCOPE for table in catalog.TABLES if set(_SCOPE) <= set(arrow_schema(table).names)
     }

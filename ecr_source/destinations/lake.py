@@ -2,114 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any, Literal
 
 import dlt
 import pyarrow as pa
 import pyarrow.dataset as ds
-from dlt.common.destination import AnyDestination
-from dlt.common.destination.capabilities import MergeStrategySelector
+from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.common.schema.typing import TLoaderMergeStrategy, TTableFormat
+from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.impl.filesystem.sql_client import FilesystemSqlClient
-from dlt.destinations.sql_client import SqlClientBase
 from pyarrow.fs import FSSpecHandler, PyFileSystem, SubTreeFileSystem
 
-from ecr_source.errors import ConfigurationError, DestinationUnusable
+from ecr_source.destinations.s3 import check_bucket
+from ecr_source.destinations.warehouse import SNAPSHOT, SqlClient, Warehouse
 
 PARQUET = "Parquet"
 """The format of tables that are files and nothing else."""
 
-_SNAPSHOT = "snapshot"
 
-_PACKAGES = {"delta": "deltalake", "iceberg": "pyiceberg"}
-"""The other formats, and the package that writes each."""
+class Lake(Warehouse):
+    """Files in a folder or a bucket: dlt's destination filesystem."""
 
+    def check_can_be_made(self, pipeline: dlt.Pipeline, client: JobClientBase) -> None:
+        """Checks that its bucket is there.
 
-def check_merge(destination: AnyDestination, mode: str, strategy: str | None, table_format: str | None) -> None:
-    """Checks that the destination's tables merge by `strategy`, as the load mode needs: dlt would append.
+        Raises:
+            DestinationUnusable: it is not.
+        """
+        assert isinstance(client, FilesystemClient)
+        check_bucket(client)
 
-    Raises:
-        ConfigurationError: there is no such table format.
-        DestinationUnusable: with what to use instead.
-    """
-    if table_format is not None and table_format not in _PACKAGES:
-        raise ConfigurationError(f'unknown table format "{table_format}": it is one of {", ".join(_PACKAGES)}')
-    if table_format is not None and not is_lake(destination):
-        raise DestinationUnusable(
-            f"{table_format} tables are a lake's, and the destination {destination.destination_name} has its own:"
-            " leave the table format out, or use the destination filesystem"
-        )
-    if table_format is not None and find_spec(_PACKAGES[table_format]) is None:
-        raise DestinationUnusable(
-            f'{table_format} tables need packages that are not installed: pip install "ecr-source[lake]"'
-        )
-    if strategy is None or strategy in _strategies(destination, table_format):
-        return
-    cannot = "replace rows" if mode == _SNAPSHOT else "keep versions"
-    raise DestinationUnusable(
-        f"{_tables(destination, table_format)} cannot {cannot} ({strategy}), which {mode} mode needs:"
-        f" use {_instead(destination, mode)}"
-    )
+    def check_table_format(self, table_format: str) -> None:
+        """Does nothing: a lake can have tables of all formats."""
 
+    def tables_called(self, table_format: str | None) -> str:
+        """What a message calls the tables of this format."""
+        return f"{table_format} tables" if table_format else f"plain {PARQUET} files"
 
-def _strategies(destination: AnyDestination, table_format: str | None) -> Collection[str]:
-    """The ways of merging into tables of the format that the destination makes, as it is configured."""
-    capabilities = destination.capabilities()
-    strategies = cast("Sequence[TLoaderMergeStrategy] | None", capabilities.supported_merge_strategies)
-    selector = cast("MergeStrategySelector | None", capabilities.merge_strategies_selector)
-    if selector is None or strategies is None:
-        return strategies or ()
-    # Athena merges into Iceberg tables only.
-    made = cast("TTableFormat | None", table_format or capabilities.preferred_table_format)
-    return selector(strategies, table_schema={"table_format": made or "native"})
+    def instead_of(self, mode: str) -> str:
+        """What can be used where its tables cannot be loaded in this mode."""
+        if mode == SNAPSHOT:
+            return "--table-format delta, or --mode incremental"
+        return "--mode snapshot with --table-format delta, or another destination, such as duckdb or postgres"
 
+    def replaces_by_key_with(self, table_format: str | None) -> Literal["upsert", "delete-insert"]:
+        """The way of merging that replaces rows by a key of several columns."""
+        # Delta has no other way. Not in Iceberg: pyiceberg cannot look for a row whose cursor is NULL.
+        return "upsert" if table_format == "delta" else "delete-insert"
 
-def _tables(destination: AnyDestination, table_format: str | None) -> str:
-    if not is_lake(destination):
-        return f"the destination {destination.destination_name}"
-    return f"{table_format} tables" if table_format else f"plain {PARQUET} files"
+    def table_format_of(self, pipeline: dlt.Pipeline, table: str) -> str | None:
+        """The format of a table: `delta`, `iceberg` or `PARQUET`; None if there is no such table."""
+        with pipeline.destination_client() as files:
+            assert isinstance(files, FilesystemClient)
+            return _format(files, table)
 
+    def format_called(self, table_format: str | None) -> str:
+        """The name of the format that tables get."""
+        return table_format or PARQUET
 
-def _instead(destination: AnyDestination, mode: str) -> str:
-    if not is_lake(destination):
-        return "--mode incremental, or another destination"
-    if mode == _SNAPSHOT:
-        return "--table-format delta, or --mode incremental"
-    return "--mode snapshot with --table-format delta, or another destination, such as duckdb or postgres"
+    @contextmanager
+    def open_tables(self, pipeline: dlt.Pipeline) -> Iterator[SqlClient]:
+        """An SQL client of the pipeline's dataset that needs no extension of DuckDB."""
+        with pipeline.destination_client() as files:
+            assert isinstance(files, FilesystemClient)
+            with _LakeSqlClient(files, files.dataset_name) as client:
+                yield client
 
-
-def is_lake(destination: AnyDestination) -> bool:
-    """Whether it is files in a folder or a bucket: dlt's destination filesystem, under whatever name."""
-    return isinstance(destination, dlt.destinations.filesystem)
-
-
-def loaded_format(pipeline: dlt.Pipeline, table: str) -> str | None:
-    """The format of a table of the pipeline's lake: `delta`, `iceberg` or `PARQUET`; None if there is no such table."""
-    with pipeline.destination_client() as files:
-        assert isinstance(files, FilesystemClient)
-        return _format(files, table)
-
-
-@contextmanager
-def open_tables(pipeline: dlt.Pipeline) -> Iterator[SqlClientBase[Any]]:
-    """The SQL client of the pipeline's dataset; where that is a lake, one that needs no extension of DuckDB.
-
-    Raises:
-        SqlClientNotAvailable: the destination has none.
-    """
-    if not is_lake(pipeline.destination):
-        with pipeline.sql_client() as client:
-            yield client
-        return
-    with pipeline.destination_client() as files:
-        assert isinstance(files, FilesystemClient)
-        with _LakeSqlClient(files, files.dataset_name) as client:
-            yield client
+    def _configured_place(self) -> str:
+        configuration = self.destination.configuration(self.destination.spec(), accept_partial=True)
+        assert isinstance(configuration, FilesystemDestinationClientConfiguration)
+        return super()._configured_place() if configuration.is_local_filesystem else configuration.bucket_url
 
 
 class _LakeSqlClient(FilesystemSqlClient):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import dlt
+import pyarrow as pa
 from dlt.common.configuration import configspec
+from dlt.common.destination.client import JobClientBase
 from dlt.common.typing import TSecretStrValue
 from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration, PostgresCredentials
-from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltResource
 
+from ecr_source.destinations.indexes import create_indexes
+from ecr_source.destinations.postgres_lock import loading_alone
+from ecr_source.destinations.storable import storable_names, storable_read
+from ecr_source.destinations.warehouse import SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
+from ecr_source.extract.walk import ScopeRead
 
 if TYPE_CHECKING:
     from ecr_source.destinations.postgres_client import ExactPostgresClient
@@ -27,7 +35,6 @@ through the list for each row. 300,000 rows take ten minutes with the 4 MB that 
 _LEAST_WORK_MEM_MB = 64
 """Enough for 300,000 hashes."""
 
-
 _OPTIONS = {
     "work_mem": WORK_MEM,
     # Of a machine that is gone Postgres would keep the sessions, and their locks, for two hours.
@@ -36,6 +43,11 @@ _OPTIONS = {
     "tcp_keepalives_count": "3",
 }
 """What the connections of `postgres` ask of the server, unless the connection string says otherwise."""
+
+_FOREIGN_VIEWS = """
+SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = %s AND relkind = 'v' AND NOT pg_has_role(relowner, 'USAGE')
+"""
 
 
 @configspec(init=False)
@@ -66,6 +78,8 @@ class postgres(dlt.destinations.postgres):  # noqa: N801 (dlt names a destinatio
     Its connections have `WORK_MEM`, and an empty text arrives as one: dlt's own makes it NULL.
     """
 
+    __module__ = "ecr_source.postgres_destination"  # dlt keeps the name in its state, where other versions read it
+
     spec = _Configuration  # type: ignore[assignment]
 
     @property
@@ -76,42 +90,83 @@ class postgres(dlt.destinations.postgres):  # noqa: N801 (dlt names a destinatio
         return ExactPostgresClient
 
 
-def is_postgres(pipeline: dlt.Pipeline) -> bool:
-    """Whether `pipeline` loads into Postgres, by `postgres` or by dlt's own destination."""
-    return isinstance(pipeline.destination, dlt.destinations.postgres)
+class Postgres(Warehouse):
+    """A Postgres database, loaded by `postgres` or by dlt's own destination."""
+
+    # Only the owner of a table may comment on it.
+    comments_query: ClassVar = """
+SELECT relname, attname, description
+FROM pg_class
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+CROSS JOIN LATERAL (
+    SELECT NULL AS attname, 0 AS attnum
+    UNION ALL SELECT attname, attnum FROM pg_attribute WHERE attrelid = pg_class.oid AND attnum > 0
+) AS described
+LEFT JOIN pg_description ON objoid = pg_class.oid AND classoid = 'pg_class'::regclass AND objsubid = attnum
+WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE')
+"""
+    has_views: ClassVar = True
+
+    def check_can_be_made(self, pipeline: dlt.Pipeline, client: JobClientBase) -> None:
+        """Checks that the role may make the dataset of `pipeline`.
+
+        Raises:
+            DestinationUnusable: it may not.
+        """
+        with pipeline.sql_client() as sql:
+            _check_may_create(sql)
+
+    def load_exactly(self, resource: DltResource) -> DltResource:
+        """The same resource, loaded so that an empty text arrives as one, also by dlt's own destination."""
+        if not self._is_ours:
+            resource.apply_hints(file_format="insert_values")
+        return resource
+
+    @contextmanager
+    def loading_alone(self, pipeline: dlt.Pipeline) -> Iterator[None]:
+        """While it lasts no other run loads into the dataset of `pipeline`."""
+        with loading_alone(pipeline):
+            yield
+
+    def check_memory_for_history(self, pipeline: dlt.Pipeline) -> None:
+        """Checks that history has the memory that it needs, where another destination than ours is used.
+
+        Raises:
+            ConfigurationError: it has not.
+        """
+        if self._is_ours:
+            return
+        with pipeline.sql_client() as client:
+            rows = client.execute_sql("SELECT pg_size_bytes(current_setting('work_mem')), current_setting('work_mem')")
+        ((size, shown),) = rows or ()
+        if size < _LEAST_WORK_MEM_MB * 1024 * 1024:
+            raise ConfigurationError(
+                f"history mode on Postgres needs a work_mem of {_LEAST_WORK_MEM_MB} MB, and the connection has {shown}:"
+                f" use the destination ecr_source.postgres, or ALTER ROLE … SET work_mem = '{WORK_MEM}'"
+            )
+
+    def storable_read(self, read: ScopeRead) -> ScopeRead:
+        """What came of a scope, without NUL in its texts."""
+        return storable_read(read)
+
+    def storable_names(self, names: pa.Array) -> pa.Array:
+        """The names, of type string, without NUL."""
+        return storable_names(names)
+
+    def foreign_views(self, client: SqlClient) -> set[str]:
+        """The views of other owners: only the owner of a view may replace it."""
+        return {name for (name,) in client.execute_sql(_FOREIGN_VIEWS, client.dataset_name) or ()}
+
+    def create_indexes(self, pipeline: dlt.Pipeline) -> None:
+        """Makes the indexes that are missing in the dataset of `pipeline`."""
+        create_indexes(pipeline)
+
+    @property
+    def _is_ours(self) -> bool:
+        return isinstance(self.destination, postgres)
 
 
-def load_exactly(resource: DltResource, pipeline: dlt.Pipeline) -> DltResource:
-    """The same resource, loaded by `pipeline` so that an empty text arrives as one, also by dlt's own destination."""
-    if is_postgres(pipeline) and not isinstance(pipeline.destination, postgres):
-        resource.apply_hints(file_format="insert_values")
-    return resource
-
-
-def check_memory(pipeline: dlt.Pipeline) -> None:
-    """Checks that history has the memory that it needs on Postgres, where another destination than ours is used.
-
-    Raises:
-        ConfigurationError: it has not.
-    """
-    if not is_postgres(pipeline) or isinstance(pipeline.destination, postgres):
-        return
-    with pipeline.sql_client() as client:
-        rows = client.execute_sql("SELECT pg_size_bytes(current_setting('work_mem')), current_setting('work_mem')")
-    ((size, shown),) = rows or ()
-    if size < _LEAST_WORK_MEM_MB * 1024 * 1024:
-        raise ConfigurationError(
-            f"history mode on Postgres needs a work_mem of {_LEAST_WORK_MEM_MB} MB, and the connection has {shown}: use"
-            f" the destination ecr_source.postgres, or ALTER ROLE … SET work_mem = '{WORK_MEM}'"
-        )
-
-
-def check_may_create(client: SqlClientBase[Any]) -> None:
-    """Checks that the role may make the dataset of `client`.
-
-    Raises:
-        DestinationUnusable: it may not.
-    """
+def _check_may_create(client: SqlClient) -> None:
     rows = client.execute_sql(
         "SELECT has_database_privilege(current_database(), 'CREATE'), current_user, current_database()"
     )

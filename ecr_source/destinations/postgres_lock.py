@@ -11,7 +11,6 @@ import dlt
 from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.sql_client import SqlClientBase
 
-from ecr_source.destinations.postgres import is_postgres
 from ecr_source.errors import EcrSourceError
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,15 +32,11 @@ class LockLost(EcrSourceError):
 def loading_alone(pipeline: dlt.Pipeline) -> Iterator[None]:
     """While it lasts no other run loads into the dataset of `pipeline`.
 
-    dlt merges by way of a second dataset, whose tables all runs share: two that load at once would mix their rows. It
-    holds on Postgres; a DuckDB file is one process's anyway.
+    dlt merges by way of a second dataset, whose tables all runs share: two that load at once would mix their rows.
 
     Raises:
         LockLost: the connection that holds the lock was lost meanwhile.
     """
-    if not is_postgres(pipeline):
-        yield
-        return
     with pipeline.sql_client() as client:
         _lock(client)
         yield

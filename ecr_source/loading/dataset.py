@@ -1,81 +1,201 @@
-"""What a dataset keeps from its first load on: its mode, and whether accounts are masked in it."""
+"""What the tables of a dataset tell of earlier runs: dlt's state knows only those of pipelines of one name."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, cast
+
 import dlt
+import pyarrow as pa
+from dlt.common.destination.dataset import DBApiCursor
 from dlt.common.destination.exceptions import SqlClientNotAvailable
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 
-from ecr_source import catalog
-from ecr_source.destinations.lake import PARQUET, is_lake, loaded_format, open_tables
-from ecr_source.errors import ConfigurationError
-from ecr_source.extract.pseudonyms import Pseudonyms
-from ecr_source.loading.current import current_pipeline
+from ecr_source.aws.scopes import Scope
+from ecr_source.catalog import EXTRACTION_SCOPES
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import RunTable, Table
+from ecr_source.catalog.tables.image import IMAGES
+from ecr_source.destinations.destination import destination_of
+from ecr_source.extract.image_selection import NEVER
+from ecr_source.loading.modes import History, IncrementalAppend, Mode
+from ecr_source.statuses import READ
 
-_NOBODY = "000000000000"
-"""An account id that no account has; its pseudonym tells keys apart."""
+_ROWS_AT_A_TIME = 50_000
+# Fewer calls say more of the start of a run than of its rate.
+_CALLS_THAT_TELL_A_RATE = 50
 
+_LAST_RUN = "SELECT mode, registry_id FROM {table} ORDER BY started_at DESC LIMIT 1"
+_LAST_READS = f"""
+SELECT table_name, registry_id, region, started_at, resumes_at FROM (
+    SELECT table_name, registry_id, region, started_at, resumes_at,
+        row_number() OVER (PARTITION BY table_name, registry_id, region ORDER BY started_at DESC) AS position
+    FROM {{table}} WHERE status IN ({", ".join(f"'{status}'" for status in sorted(READ))})
+) AS reads WHERE position = 1
+"""  # noqa: S608 (words of ours)
+_IMAGES = "SELECT count(*) FROM {table} WHERE registry_id = %s AND region = %s"
+_RATE = f"""
+SELECT sum(calls) / nullif(sum(extract(epoch FROM finished_at) - extract(epoch FROM started_at)), 0)
+FROM {{table}} WHERE registry_id = %s AND region = %s AND calls >= {_CALLS_THAT_TELL_A_RATE}
+"""  # noqa: S608 (a number of ours)
 
-def keep_mode(mode: str) -> None:
-    """A dataset keeps the mode of its first load: tables of one mode make no sense to another."""
-    state = dlt.current.source_state()
-    pipeline = current_pipeline()
-    before = state.setdefault("mode", _mode_of_the_last_run(pipeline) or mode)
-    if before != mode:
-        raise ConfigurationError(
-            f'the dataset "{pipeline.dataset_name}" was loaded in {before} mode and would be damaged by {mode} mode:'
-            f" go on with {before} mode, or load into another dataset"
-        )
-
-
-def keep_format(table_format: str | None) -> None:
-    """A lake keeps the table format of its first load: rows of one format are out of sight beside those of another."""
-    pipeline = current_pipeline()
-    if not is_lake(pipeline.destination):
-        return
-    given = table_format or PARQUET
-    loaded = loaded_format(pipeline, catalog.EXTRACTION_SCOPES.name)
-    before = dlt.current.source_state().setdefault("table_format", loaded or given)
-    if before != given:
-        go_on = "without --table-format" if before == PARQUET else f"with --table-format {before}"
-        raise ConfigurationError(
-            f'the dataset "{pipeline.dataset_name}" was loaded as {before}, and its rows would be out of sight beside'
-            f" {given}: go on {go_on}, or load into another dataset"
-        )
+_NO_TABLE = (DatabaseUndefinedRelation, SqlClientNotAvailable)
+# A column that is missing, of a table that an older version loaded, is a terminal error.
+_NOT_AS_NOW = (*_NO_TABLE, DatabaseTerminalException)
 
 
-def keep_mask(key: bytes | None) -> None:
-    """A dataset keeps the pseudonyms of its first load: rows under other names would stay beside the new ones."""
-    pipeline = current_pipeline()
-    mask = Pseudonyms(key, ()).text(_NOBODY) if key else ""
-    before = dlt.current.source_state().setdefault("mask", _mask_of_the_last_run(pipeline, mask))
-    if before != mask:
-        loaded = "with plain account ids" if not before else "with another mask key" if mask else "with masked accounts"
-        raise ConfigurationError(
-            f'the dataset "{pipeline.dataset_name}" was loaded {loaded} and would hold every registry twice:'
-            " go on as it was loaded, or load into another dataset"
-        )
+@dataclass(frozen=True)
+class LastRun:
+    """The load mode of the run that was loaded last, and the account of one of its scopes."""
+
+    mode: str
+    registry_id: str
 
 
-def _mode_of_the_last_run(pipeline: dlt.Pipeline) -> str | None:
-    return _of_the_last_run(pipeline, "mode")
+@dataclass(frozen=True)
+class _LastRead:
+    started_at: datetime
+    resumes_at: str | None
 
 
-def _mask_of_the_last_run(pipeline: dlt.Pipeline, mask: str) -> str:
-    """`mask`, unless the last run masked accounts and this one does not, or the other way round."""
-    registry_id = _of_the_last_run(pipeline, "registry_id")
-    if registry_id is None or registry_id.isdigit() == (not mask):
-        return mask
-    return "" if mask else registry_id
+_NOT_READ = _LastRead(NEVER, None)
 
 
-def _of_the_last_run(pipeline: dlt.Pipeline, column: str) -> str | None:
-    """What the dataset's own ledger says: dlt's state knows only the pipelines of this name."""
-    try:
-        with open_tables(pipeline) as client:
-            ledger = client.make_qualified_table_name(catalog.EXTRACTION_SCOPES.name)
-            sql = f"SELECT {column} FROM {ledger} ORDER BY started_at DESC LIMIT 1"  # noqa: S608 (names of ours)
-            rows = client.execute_sql(sql)
-    except (DatabaseUndefinedRelation, SqlClientNotAvailable):
-        return None
-    return str(rows[0][0]) if rows else None
+class Dataset:
+    """The tables of a pipeline's dataset, of whichever pipeline loaded them."""
+
+    def __init__(self, pipeline: dlt.Pipeline) -> None:
+        self._pipeline = pipeline
+        self._destination = destination_of(pipeline)
+        # One connection at a time: scopes are read by several threads.
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """Its name in the destination."""
+        return self._pipeline.dataset_name
+
+    @cached_property
+    def last_run(self) -> LastRun | None:
+        """The run that was loaded last; None if there was none."""
+        rows = self._rows(EXTRACTION_SCOPES, _LAST_RUN)
+        return LastRun(*map(str, rows[0])) if rows else None
+
+    def table_format(self) -> str | None:
+        """The format of its tables, where its destination has several; None if there are none yet."""
+        return self._destination.table_format_of(self._pipeline, EXTRACTION_SCOPES.name)
+
+    def images(self, scope: Scope) -> int | None:
+        """How many images the scope had when they were loaded last; None if they never were."""
+        rows = self._rows(IMAGES, _IMAGES, scope.registry_id, scope.region)
+        return int(rows[0][0]) or None if rows else None
+
+    def calls_a_second(self, scope: Scope) -> float | None:
+        """The rate of the calls of the last runs in the scope; None if there were few, or none."""
+        rows = self._rows(EXTRACTION_SCOPES, _RATE, scope.registry_id, scope.region)
+        return float(rows[0][0]) if rows and rows[0][0] else None
+
+    @cached_property
+    def last_reads(self) -> dict[tuple[str, Scope], _LastRead]:
+        """Of each table in each scope in which it was read, completely or in part, the last time."""
+        try:
+            with self._lock:
+                rows = self._rows(EXTRACTION_SCOPES, _LAST_READS)
+        except _NOT_AS_NOW:
+            return {}
+        return {(name, Scope(account, region)): _LastRead(*last) for name, account, region, *last in rows}
+
+    def storable_names(self, names: pa.Array) -> pa.Array:
+        """The names of the registry as they are in the tables: the same, but for what the destination cannot hold."""
+        return self._destination.storable_names(names)
+
+    def rows_of(self, table: Table, scope: Scope, condition: str) -> pa.Table:
+        """The rows of `table` in the scope for which the condition holds, with its Arrow schema.
+
+        Raises:
+            DatabaseUndefinedRelation, SqlClientNotAvailable: there is no such table.
+            DatabaseTerminalException: it cannot be read, as one that an older version made without some column.
+        """
+        schema = arrow_schema(table)
+        with self._lock, self._destination.open_tables(self._pipeline) as client:
+            names = ", ".join(client.escape_column_name(name) for name in schema.names)
+            source = client.make_qualified_table_name(table.name)
+            sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608 (names of ours)
+            with client.execute_query(sql, scope.registry_id, scope.region) as cursor:
+                return fetch_all(cursor, schema)
+
+    def _rows(self, table: Table | RunTable, sql: str, *values: str) -> Sequence[Sequence[Any]]:
+        """What a statement on the table returns; nothing if there is no such table."""
+        try:
+            with self._destination.open_tables(self._pipeline) as client:
+                name = client.make_qualified_table_name(table.name)
+                return client.execute_sql(sql.format(table=name), *values) or ()
+        except _NO_TABLE:
+            return ()
+
+
+class EarlierRuns:
+    """What a walk needs to know of a dataset that is kept in this mode: an `image_selection.Earlier`."""
+
+    def __init__(self, dataset: Dataset, mode: Mode) -> None:
+        self._dataset = dataset
+        self._only_adds = isinstance(mode, IncrementalAppend)
+        self._current = "_dlt_valid_to IS NULL" if isinstance(mode, History) else "1 = 1"
+
+    def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
+        """The newest row of each image in `record`; None unless all of `tables` were loaded with all their columns."""
+        try:
+            for table in tables:
+                self._dataset.rows_of(table, scope, "1 = 0")
+            rows = self._dataset.rows_of(record, scope, self._current)
+        except _NOT_AS_NOW:
+            return None
+        # The last one wins: where rows are appended, an image has one for each time it was asked.
+        key = list(record.key)
+        newest = rows.group_by(key, use_threads=False).aggregate([("extracted_at", "max")])
+        return rows if newest.num_rows == rows.num_rows else _newest(rows, newest, key)
+
+    def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
+        """The rows of `table`, to be kept; none where rows are only ever added, or where there is no such table.
+
+        Raises:
+            DatabaseTerminalException: the table cannot be read; to take it for empty would delete what is in it.
+        """
+        if self._only_adds:
+            return
+        with suppress(*_NO_TABLE):
+            yield from self._dataset.rows_of(table, scope, self._current).to_batches(_ROWS_AT_A_TIME)
+
+    def resumes_at(self, table: Table, scope: Scope) -> str:
+        """The repository at which the budget of the last run ended for `table`; empty if it did not."""
+        return self._dataset.last_reads.get((table.name, scope), _NOT_READ).resumes_at or ""
+
+    def last_read(self, table: Table, scope: Scope) -> datetime:
+        """When `table` was read last, completely or in part; `NEVER` if it was not."""
+        return self._dataset.last_reads.get((table.name, scope), _NOT_READ).started_at
+
+    def names(self, names: pa.Array) -> pa.Array:
+        """The names that images have in the tables."""
+        return self._dataset.storable_names(names)
+
+
+def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:
+    """All rows of a query whose columns are those of `schema`, with that schema.
+
+    What drivers hand over differs: BigQuery's is batches, Snowflake's has names in upper case, or is None.
+    """
+    parts = [part for part in cursor.iter_arrow(chunk_size=cast("int", None)) if part is not None]
+    tables = [pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part for part in parts]
+    return pa.concat_tables(
+        [table.rename_columns(schema.names).cast(schema) for table in tables] or [schema.empty_table()]
+    )
+
+
+def _newest(rows: pa.Table, newest: pa.Table, key: list[str]) -> pa.Table:
+    times = newest.rename_columns([*key, "extracted_at"])
+    return rows.join(times, [*key, "extracted_at"], join_type="inner").select(rows.column_names)

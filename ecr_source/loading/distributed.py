@@ -14,8 +14,8 @@ from dlt.extract import DltResource
 from ecr_source import catalog
 from ecr_source.aws.scopes import Scope, ScopeSetting, discover_scopes
 from ecr_source.catalog.table import Table
+from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.literals import literal
-from ecr_source.destinations.postgres import load_exactly
 from ecr_source.errors import CallFailed
 from ecr_source.extract.failures import ReadError
 from ecr_source.extract.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
@@ -103,19 +103,19 @@ def _ledger(
             write_disposition=_disposition(pipeline),
             table_format=cast("TTableFormat", table_format),
         )
-        yield load_exactly(resource, pipeline)
+        yield destination_of(pipeline).load_exactly(resource)
 
 
 def _replacing_rows_of(pipeline: dlt.Pipeline, run_id: str, rows: pa.Table) -> Items:
     """The rows, which replace all of the run: also where there is none any more, such as an error."""
-    condition = f"(run_id = {literal(run_id, pipeline.destination.capabilities().sqlglot_dialect)})"
+    condition = f"(run_id = {literal(run_id, destination_of(pipeline).dialect)})"
     hints = dlt.mark.make_hints(additional_table_hints={"x-merge-destination-scope": condition})
     yield dlt.mark.with_hints(rows, hints)
 
 
 def _disposition(pipeline: dlt.Pipeline) -> TWriteDispositionConfig:
-    strategies = pipeline.destination.capabilities().supported_merge_strategies or ()
-    return Snapshot().write_disposition if "delete-insert" in strategies else "append"
+    snapshot = Snapshot()
+    return snapshot.write_disposition if destination_of(pipeline).supports(snapshot.strategy) else "append"
 
 
 def _not_read(setting: ScopeSetting, tables: Sequence[Table]) -> ScopeRead:

@@ -10,8 +10,7 @@ from dlt.destinations.exceptions import DatabaseException
 from dlt.extract import DltSource
 
 from ecr_source.destinations.comments import write_comments
-from ecr_source.destinations.indexes import create_indexes
-from ecr_source.destinations.postgres_lock import loading_alone
+from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.views import create_views
 from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.resumption import note_loaded_jobs
@@ -56,9 +55,10 @@ def load_alone(pipeline: dlt.Pipeline) -> None:
         PipelineStepFailed, DestinationException: the destination failed.
         LockLost: another load may have come between.
     """
-    with loading_alone(pipeline):
+    destination = destination_of(pipeline)
+    with destination.loading_alone(pipeline):
         pipeline.load()
-        for complete in (create_views, write_comments, create_indexes):
+        for complete in (create_views, write_comments, destination.create_indexes):
             try:
                 complete(pipeline)
             except DatabaseException as error:  # the rows are there all the same

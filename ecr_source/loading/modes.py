@@ -21,7 +21,7 @@ from ecr_source.catalog.table import Table
 from ecr_source.destinations.literals import literal
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.spool import TableFile
-from ecr_source.loading.current import current_capabilities
+from ecr_source.loading.current import current_destination
 from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
 
 ROW_VERSION = pa.field("row_version", pa.string(), nullable=False)
@@ -77,11 +77,13 @@ class History:
 class IncrementalAppend:
     """Rows that are newer than the newest of the last run are appended.
 
-    Each scope has a cursor of its own: one that could not be read, or is read for the first time, starts where it was.
-    `initial_value` is where a scope without a cursor starts; with `end_value`, exactly this window is loaded and no
-    cursor is kept. A scheduler's interval (`dlt.current.interval`, Airflow's data interval) is such a window. One that
-    is loaded again, as after a task that was killed, has its rows replaced, where the destination can do that; and so
-    have tables without a time of their own, which are in no window, by each.
+    Each scope has a cursor of its own, so that one which could not be read, or is new, misses nothing. A scope without
+    a cursor starts at `initial_value`.
+
+    With `end_value` exactly this window is loaded and no cursor is kept; the interval of a scheduler
+    (`dlt.current.interval`, Airflow's data interval) is such a window too. When a window is loaded again, as after a
+    task was killed, its rows are replaced, where the destination can replace rows. Tables without a time of their own
+    belong to no window: each window that is loaded replaces them whole.
     """
 
     initial_value: datetime
@@ -97,12 +99,13 @@ class IncrementalAppend:
         """The new rows; Arrow tables, because dlt's incremental does not look into files."""
         if not files:
             return
-        snapshot = _snapshot(self.table_format)
-        if self._is_window and table.cursor is None and not table.is_asked_again and self._can(snapshot.strategy):
+        snapshot, destination = _snapshot(self.table_format), current_destination()
+        is_whole = table.cursor is None and not table.is_asked_again
+        if self._is_window and is_whole and destination.supports(snapshot.strategy):
             yield from snapshot.items(table, files)
             return
         empty = arrow_schema(table).empty_table()
-        replaces = self._is_window and table.cursor is not None and self._can(self._by_key.strategy)
+        replaces = self._is_window and table.cursor is not None and destination.supports(self._by_key.strategy)
         yield dlt.mark.with_hints(empty, self._replacing(table)) if replaces else empty
         for file in files:
             yield from self._new_rows(table, file)
@@ -112,15 +115,9 @@ class IncrementalAppend:
     def _is_window(self) -> bool:
         return self.end_value is not None or scheduled_interval() is not None
 
-    def _can(self, strategy: str) -> bool:
-        return strategy in (current_capabilities().supported_merge_strategies or ())
-
     @property
     def _by_key(self) -> Snapshot:
-        # Delta has no other way, and in Athena dlt deletes by a key of one column only. Not in a lake's Iceberg:
-        # pyiceberg cannot look for a row whose cursor is NULL.
-        upserts = self.table_format == "delta" or _dialect() == "athena"
-        return Snapshot("upsert" if upserts else "delete-insert")
+        return Snapshot(current_destination().replaces_by_key_with(self.table_format))
 
     def _replacing(self, table: Table) -> TResourceHints:
         # With the cursor in the key a repository that was deleted and created again stays two rows.
@@ -210,7 +207,7 @@ def _replace(
     """The files, and before them the condition that says which rows they may delete or retire."""
     if not files:
         return
-    dialect = _dialect()
+    dialect = current_destination().dialect
     # In one pair of parentheses, because dlt joins it with AND.
     condition = "(" + " OR ".join(_rows_of(file, dialect, qualifier) for file in files) + ")"
     empty = schema.empty_table()
@@ -221,11 +218,6 @@ def _replace(
     for file, path in zip(files, paths, strict=True):
         yield dlt.mark.with_file_import(str(path), "parquet", file.rows, empty)
         path.unlink()  # dlt has linked or copied it
-
-
-def _dialect() -> str | None:
-    """The SQL of the destination, by sqlglot's name of it."""
-    return current_capabilities().sqlglot_dialect
 
 
 def _rows_of(file: TableFile, dialect: str | None, qualifier: str) -> str:

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import dlt
-from dlt.common.destination.exceptions import SqlClientNotAvailable
-from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseException
 
 from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.api import Api
-from ecr_source.aws.scopes import Found, Unreachable, discover_scopes
+from ecr_source.aws.scopes import Found, Scope, Unreachable, discover_scopes
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.catalog.tables.public import DESCRIBE_REPOSITORIES as DESCRIBE_PUBLIC_REPOSITORIES
 from ecr_source.catalog.tables.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
-from ecr_source.destinations.lake import open_tables
 from ecr_source.errors import CallFailed, DestinationUnusable
 from ecr_source.extract.pseudonyms import Pseudonyms
+from ecr_source.loading.dataset import Dataset
 
 _LISTINGS = {REPOSITORIES: DESCRIBE_REPOSITORIES, PUBLIC_REPOSITORIES: DESCRIBE_PUBLIC_REPOSITORIES}
-
-# Fewer calls say more of the start of a run than of its rate.
-_CALLS_THAT_TELL_A_RATE = 50
 
 
 @dataclass(frozen=True)
@@ -47,37 +42,33 @@ class Cost:
     unreadable: bool = False
 
 
+@dataclass(frozen=True)
 class Known:
-    """What the destination tells of earlier runs."""
+    """What a dataset tells of earlier runs, in which accounts may have pseudonyms."""
 
-    def __init__(self, pipeline: dlt.Pipeline, pseudonyms: Pseudonyms | None) -> None:
-        self._pipeline = pipeline
-        self._pseudonyms = pseudonyms
+    dataset: Dataset
+    pseudonyms: Pseudonyms | None
 
-    def images(self, scope: str) -> int | None:
+    def images(self, scope: Scope) -> int | None:
         """How many images the scope had when they were loaded last; None if they never were."""
-        rows = self._rows(IMAGES.name, "count(*)", "registry_id || '/' || region = %s", scope)
-        return int(rows[0][0]) if rows and rows[0][0] else None
+        with self._told_as_unusable(IMAGES.name):
+            return self.dataset.images(self._loaded_as(scope))
 
-    def calls_a_second(self, scope: str) -> float | None:
+    def calls_a_second(self, scope: Scope) -> float | None:
         """The rate of the calls of the last runs in the scope; None if there were few, or none."""
-        seconds = "sum(extract(epoch FROM finished_at) - extract(epoch FROM started_at))"
-        enough = f"registry_id || '/' || region = %s AND calls >= {_CALLS_THAT_TELL_A_RATE}"
-        rows = self._rows(catalog.EXTRACTION_SCOPES.name, f"sum(calls) / nullif({seconds}, 0)", enough, scope)
-        return float(rows[0][0]) if rows and rows[0][0] else None
+        with self._told_as_unusable(catalog.EXTRACTION_SCOPES.name):
+            return self.dataset.calls_a_second(self._loaded_as(scope))
 
-    def _rows(self, table: str, what: str, condition: str, scope: str) -> Sequence[Sequence[Any]]:
-        loaded_as = self._pseudonyms.text(scope) if self._pseudonyms else scope
+    def _loaded_as(self, scope: Scope) -> Scope:
+        return self.pseudonyms.scope(scope) if self.pseudonyms else scope
+
+    @contextmanager
+    def _told_as_unusable(self, table: str) -> Iterator[None]:
         try:
-            with open_tables(self._pipeline) as client:
-                name = client.make_qualified_table_name(table)
-                sql = f"SELECT {what} FROM {name} WHERE {condition}"  # noqa: S608 (names of ours)
-                return client.execute_sql(sql, loaded_as) or ()
-        except (DatabaseUndefinedRelation, SqlClientNotAvailable):
-            return ()
+            yield
         except DatabaseException as error:
             raise DestinationUnusable(
-                f"cannot read {table} in {self._pipeline.dataset_name}: {' '.join(str(error).split())}"
+                f"cannot read {table} in {self.dataset.name}: {' '.join(str(error).split())}"
             ) from error
 
 
@@ -119,8 +110,8 @@ def _plan_scope(
     finally:
         connection.close()
     calls = sum(usage.calls for usage in api.usage.values())
-    seen = known.calls_a_second(scope) or max_in_flight * max(1, calls) / (time.monotonic() - started)
-    images = known.images(scope)
+    seen = known.calls_a_second(found.scope) or max_in_flight * max(1, calls) / (time.monotonic() - started)
+    images = known.images(found.scope)
     if images is not None:
         counts[IMAGES] = images
     return [_cost(scope, group, operations, counts, seen) for group, operations in groups.items()]

@@ -20,13 +20,13 @@ from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.aws.scopes import check_credentials
-from ecr_source.destinations.lake import check_merge
-from ecr_source.destinations.opening import DUCKDB, check_destination, make_destination, place_of
+from ecr_source.destinations.destination import destination_of, make_destination
 from ecr_source.errors import DestinationUnusable, EcrSourceError
 from ecr_source.extract.check import ScopeCheck, check
 from ecr_source.extract.ledger import Outcome
 from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
 from ecr_source.loading.configuration import access_of
+from ecr_source.loading.dataset import Dataset
 from ecr_source.loading.load import finish, load
 from ecr_source.loading.modes import IncrementalAppend, parse_mode
 from ecr_source.loading.plan import Cost, Known, plan
@@ -57,7 +57,7 @@ def run(settings: Settings, progress: Collector) -> Outcome:
     pa.set_memory_pool(pa.system_memory_pool())
     source = _source(settings)
     mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
-    check_merge(_destination(settings), mode.name, mode.strategy, settings.table_format)
+    destination_of(_destination(settings)).check_merge(mode.name, mode.strategy, settings.table_format)
     check_credentials(access_of(settings))
     with working_folder(_place(settings), shared=_may_run_twice(settings)) as folder, _told_as_load_failed(folder):
         for left in folder.left_behind():
@@ -97,7 +97,7 @@ def plan_run(settings: Settings) -> list[Cost]:
     pseudonyms = Pseudonyms(mask_key(), ()) if settings.mask_accounts else None
     with working_folder(_place(settings), shared=True) as folder:
         pipeline = open_pipeline(settings, NULL_COLLECTOR, folder)
-        return plan(access, tables, settings.repositories or (), without, Known(pipeline, pseudonyms))
+        return plan(access, tables, settings.repositories or (), without, Known(Dataset(pipeline), pseudonyms))
 
 
 def check_run(settings: Settings) -> list[ScopeCheck]:
@@ -133,7 +133,7 @@ def open_pipeline(settings: Settings, progress: Collector, folder: WorkingFolder
         dataset_name=settings.dataset,
         progress=progress,
     )
-    check_destination(pipeline, _database(settings))
+    destination_of(pipeline).check(pipeline)
     if not pipeline.has_pending_data:  # what waits may be of a script with the same pipeline name
         pipeline.set_local_state_val(_PLACE, folder.place)
     return pipeline
@@ -164,11 +164,7 @@ def _give_up(folder: WorkingFolder) -> str:
 
 
 def _destination(settings: Settings) -> AnyDestination:
-    return make_destination(settings.destination, _database(settings))
-
-
-def _database(settings: Settings) -> Path:
-    return Path(settings.database).absolute()
+    return make_destination(settings.destination, Path(settings.database).absolute())
 
 
 def _local_value(pipeline: dlt.Pipeline) -> str | None:
@@ -180,13 +176,13 @@ def _local_value(pipeline: dlt.Pipeline) -> str | None:
 
 def _place(settings: Settings) -> str:
     """What tells one destination from another."""
-    where = str(_database(settings)) if settings.destination == DUCKDB else place_of(settings.destination)
+    where = destination_of(_destination(settings)).place
     return " ".join(part for part in (settings.destination, where, settings.dataset) if part)
 
 
 def _may_run_twice(settings: Settings) -> bool:
     """Whether runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's."""
-    return settings.destination != DUCKDB and settings.mode != IncrementalAppend.name
+    return destination_of(_destination(settings)).may_be_shared and settings.mode != IncrementalAppend.name
 
 
 @contextmanager

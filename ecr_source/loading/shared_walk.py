@@ -15,18 +15,15 @@ from ecr_source.aws.access import Access
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.scopes import Found, Scope, ScopeSetting, discover_scopes, open_scopes
 from ecr_source.catalog.table import Operation, Table
-from ecr_source.destinations.lake import check_merge
-from ecr_source.destinations.postgres import check_memory, is_postgres
-from ecr_source.destinations.storable import storable_read
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, group_of_name
 from ecr_source.extract.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
 from ecr_source.extract.spool import TableFile
 from ecr_source.extract.walk import ScopeRead, Walk
-from ecr_source.loading.current import current_pipeline
-from ecr_source.loading.dataset import keep_format, keep_mask, keep_mode
-from ecr_source.loading.earlier import Loaded
+from ecr_source.loading.current import current_destination, current_pipeline
+from ecr_source.loading.dataset import Dataset, EarlierRuns
+from ecr_source.loading.kept_settings import keep_settings
 from ecr_source.loading.modes import History, Mode
 from ecr_source.redaction import mask_exception
 
@@ -82,18 +79,18 @@ class LoadWalk:
         return [file for table_read in read if table_read.table is table for file in table_read.files]
 
     def _walk(self) -> list[ScopeRead]:
-        check_merge(current_pipeline().destination, self.mode.name, self.mode.strategy, self.table_format)
-        keep_format(self.table_format)
-        keep_mode(self.mode.name)
-        keep_mask(self.masked_with)
+        pipeline = current_pipeline()
+        destination = current_destination()
+        destination.check_merge(self.mode.name, self.mode.strategy, self.table_format)
+        dataset = Dataset(pipeline)
+        keep_settings(dataset, mode=self.mode.name, table_format=self.table_format, mask_key=self.masked_with)
         if isinstance(self.mode, History):
-            check_memory(current_pipeline())
+            destination.check_memory_for_history(pipeline)
         selected = dlt.current.source().selected_resources
         tables = [table for table in catalog.TABLES if table.name in selected]
         if not tables:
             return []
         check_side_effects(tables, allowed=self.moves_last_recorded_pull_time)
-        pipeline = current_pipeline()
         folder = spool_folder_of(pipeline, self.spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
         walk = Walk(
@@ -101,7 +98,7 @@ class LoadWalk:
             folder=folder,
             names=self.names,
             bounds=self.bounds,
-            earlier=Loaded(pipeline, self.mode),
+            earlier=EarlierRuns(dataset, self.mode),
             without=self.without,
             max_in_flight=self.access.max_in_flight,
             budget=Budget(self.max_calls, self.max_seconds),
@@ -109,8 +106,7 @@ class LoadWalk:
         )
         services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:
-            reads = self._read(walk, self._find(services))
-            return [storable_read(read) for read in reads] if is_postgres(pipeline) else reads
+            return [destination.storable_read(read) for read in self._read(walk, self._find(services))]
         except BaseException as error:
             mask_exception(error)
             shutil.rmtree(folder, ignore_errors=True)

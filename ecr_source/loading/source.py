@@ -20,14 +20,13 @@ from ecr_source import catalog
 from ecr_source.aws.scopes import ScopeSetting
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.destinations.postgres import load_exactly
 from ecr_source.destinations.s3 import provide_s3
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, error_rows, scope_rows
 from ecr_source.extract.pseudonyms import mask_key
 from ecr_source.loading.configuration import access_of
-from ecr_source.loading.current import current_pipeline
+from ecr_source.loading.current import current_destination
 from ecr_source.loading.modes import IncrementalAppend, Items, parse_mode
 from ecr_source.loading.settings import Settings
 from ecr_source.loading.shared_walk import OUTCOME, LoadWalk
@@ -227,12 +226,12 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
 
 
 def _table_items(walk: LoadWalk, table: Table) -> Items:
-    load_exactly(dlt.current.source().resources[table.name], current_pipeline())
+    current_destination().load_exactly(dlt.current.source().resources[table.name])
     yield from walk.mode.items(table, walk.files(table))
 
 
 def _ledger_items(walk: LoadWalk, table: RunTable, rows: Callable[[str, str, Outcome], pa.Table]) -> Items:
-    load_exactly(dlt.current.source().resources[table.name], current_pipeline())
+    current_destination().load_exactly(dlt.current.source().resources[table.name])
     yield rows(walk.load_id, walk.mode.name, walk.outcome())
 
 

@@ -29,8 +29,7 @@ from ecr_source import catalog, ecr_source
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.cli.commands import app
-from ecr_source.destinations.lake import open_tables
-from ecr_source.destinations.opening import make_destination
+from ecr_source.destinations.destination import destination_of, make_destination
 from ecr_source.destinations.s3 import ArrowS3
 from ecr_source.errors import DestinationUnusable
 from tests.conftest import ECR_SOURCE, make_pipeline
@@ -74,13 +73,15 @@ class Lake:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """What DuckDB answers, as later runs ask it."""
-        with open_tables(self._pipeline()) as client:
+        pipeline = self._pipeline()
+        with destination_of(pipeline).open_tables(pipeline) as client:
             return [tuple(row) for row in client.execute_sql(sql) or ()]
 
     def by_duckdb(self, tables: list[Table]) -> dict[str, Rows]:
         """All rows of the tables that are there, by DuckDB."""
         found = {}
-        with open_tables(self._pipeline()) as client:
+        pipeline = self._pipeline()
+        with destination_of(pipeline).open_tables(pipeline) as client:
             for table in tables:
                 with client.execute_query(f"SELECT * FROM {table.name}") as cursor:
                     rows: Any = cursor.arrow()

@@ -19,9 +19,9 @@ from dlt.common.destination.dataset import DBApiCursor
 from sqlglot import exp
 
 from ecr_source import catalog
-from ecr_source.destinations.lake import check_merge
+from ecr_source.destinations.destination import destination_of
 from ecr_source.errors import DestinationUnusable
-from ecr_source.loading.earlier import fetch_all
+from ecr_source.loading.dataset import fetch_all
 from ecr_source.loading.modes import MODE_NAMES, Mode, parse_mode
 from tests.destinations.warehouses import (
     SETTINGS,
@@ -66,7 +66,7 @@ every_warehouse = pytest.mark.parametrize("warehouse", WAREHOUSES, ids=[each.nam
 
 
 def check_mode(destination: AnyDestination, mode: Mode) -> None:
-    check_merge(destination, mode.name, mode.strategy, None)
+    destination_of(destination).check_merge(mode.name, mode.strategy, None)
 
 
 @pytest.fixture

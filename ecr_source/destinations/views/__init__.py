@@ -12,16 +12,9 @@ from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseTransientException, DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
-from ecr_source.destinations.opening import is_duckdb
-from ecr_source.destinations.postgres import is_postgres
+from ecr_source.destinations.destination import destination_of
 
 _LOGGER = logging.getLogger(__name__)
-
-# Only the owner of a view may replace it.
-_FOREIGN = """
-SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE nspname = %s AND relkind = 'v' AND NOT pg_has_role(relowner, 'USAGE')
-"""
 
 
 def create_views(pipeline: dlt.Pipeline) -> None:
@@ -30,13 +23,14 @@ def create_views(pipeline: dlt.Pipeline) -> None:
     A view of another owner stays as it is, and so does one that the database does not let go, with a warning. Does
     nothing where the destination has no views, or was not tried.
     """
-    if not is_duckdb(pipeline) and not is_postgres(pipeline):
+    warehouse = destination_of(pipeline)
+    if not warehouse.has_views:
         return
     try:
         with pipeline.sql_client() as client:
-            foreign = client.execute_sql(_FOREIGN, client.dataset_name) if is_postgres(pipeline) else ()
+            foreign = warehouse.foreign_views(client)
             for name, query in view_queries():
-                if (name,) not in (foreign or ()):
+                if name not in foreign:
                     _replace(client, name, query)
     except SqlClientNotAvailable:
         return
