@@ -33,3 +33,7 @@ def test_what_was_imported_by_its_first_name_is_the_same() -> None:
     assert source_by_its_first_name is ecr_source
     assert outcome_by_its_first_name is read_outcome
     assert postgres_by_its_first_name is postgres
+
+
+def test_the_state_goes_on_to_have_the_name_that_the_version_before_knows() -> None:
+    assert postgres("postgresql://nobody@localhost/none").destination_type == KEPT
