@@ -176,7 +176,7 @@ def test_an_image_that_cannot_be_asked_keeps_its_findings(
     scanned.registry().scan("web", "sha256:web0", [basic_finding("CVE-LATE", "zlib", "1")])
     load(tables=["findings"], findings_max_age=0)
     assert query(FINDINGS) == sorted({*before, ("sha256:web0", "CVE-LATE")} - {("sha256:web0", "CVE-0")})
-    assert query(OUTCOMES) == [(outcome, 1), ("complete", 5)] if outcome < "complete" else True
+    assert query(OUTCOMES) == sorted([(outcome, 1), ("complete", 5)])
     assert query("SELECT operation, resource FROM extraction_errors") == [
         ("ecr:DescribeImageScanFindings", "api@sha256:api0")
     ]

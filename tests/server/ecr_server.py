@@ -170,6 +170,10 @@ class EcrServer(Accounts, Pages):
         """
         self._storms[account, region] = Storm(share, answers, seed, operations)
 
+    def struck(self, account: str) -> int:
+        """How many calls of the account the storms have met."""
+        return sum(storm.struck for (of, _), storm in self._storms.items() if of == account)
+
     def recover(self) -> None:
         """Ends all faults and storms."""
         self.faults.clear()

@@ -94,6 +94,8 @@ class Storm:
         self.answers = answers
         self.seed = seed
         self.operations = operations
+        self.struck = 0
+        """How many calls it has met."""
         self._made: Counter[str] = Counter()
 
     def strikes(self, call: Call, account: str) -> Answer | None:
@@ -103,7 +105,10 @@ class Storm:
         asked = f"{call.name} {account} {call.region} {orjson.dumps(call.parameters, option=orjson.OPT_SORT_KEYS)!r}"
         self._made[asked] += 1
         dice = random.Random(f"{self.seed} {self._made[asked]} {asked}")
-        return dice.choice(self.answers) if dice.random() < self.share else None
+        if dice.random() >= self.share:
+            return None
+        self.struck += 1
+        return dice.choice(self.answers)
 
 
 def cut_short(answer: Answer, like: Answer) -> Answer:

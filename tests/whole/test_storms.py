@@ -132,6 +132,8 @@ class Story:
     recovered: Loaded
     versions: Contents
     """All versions of all rows, where the mode keeps them, with their `_dlt_valid_from` and `_dlt_valid_to`."""
+    struck: dict[str, int]
+    """How many calls of each account the storm met."""
 
 
 def weather(folder: Path, mode: str, accounts: Sequence[str], regions: Sequence[str], storm: Storm) -> Story:
@@ -154,10 +156,11 @@ def weather(folder: Path, mode: str, accounts: Sequence[str], regions: Sequence[
         undisturbed = database.undisturbed()
         storm(server)
         stormy = database.load()
+        struck = {account: server.struck(account) for account in accounts}
         server.recover()
         recovered = database.load()
         versions = database.contents("_dlt_valid_from", "_dlt_valid_to") if mode == "history" else {}
-        return Story(database.tables, scopes, earlier, undisturbed, stormy, recovered, versions)
+        return Story(database.tables, scopes, earlier, undisturbed, stormy, recovered, versions, struck)
 
 
 def storm_of_each_scope(server: EcrServer) -> None:
@@ -182,7 +185,9 @@ def scope_of(share: float, region: str) -> Scope:
 @each_share
 @each_kind
 def test_a_storm_deletes_nothing_and_what_it_hides_is_named(story: Story, share: float, region: str) -> None:
-    check_rows(story.tables, scope_of(share, region), story.stormy, story.earlier, story.undisturbed)
+    scope = scope_of(share, region)
+    assert story.struck[scope.registry_id]
+    check_rows(story.tables, scope, story.stormy, story.earlier, story.undisturbed)
 
 
 @each_share
