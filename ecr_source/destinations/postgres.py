@@ -17,9 +17,10 @@ from dlt.extract import DltResource
 
 from ecr_source.destinations.indexes import create_indexes
 from ecr_source.destinations.postgres_lock import loading_alone
-from ecr_source.destinations.storable import storable_names, storable_read
+from ecr_source.destinations.storable import WithoutNul
 from ecr_source.destinations.warehouse import SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
+from ecr_source.extract.rewriting import rewrite
 from ecr_source.extract.walk import ScopeRead
 
 if TYPE_CHECKING:
@@ -147,11 +148,11 @@ WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'U
 
     def storable_read(self, read: ScopeRead) -> ScopeRead:
         """What came of a scope, without NUL in its texts."""
-        return storable_read(read)
+        return rewrite(read, WithoutNul())
 
     def storable_names(self, names: pa.Array) -> pa.Array:
         """The names, of type string, without NUL."""
-        return storable_names(names)
+        return WithoutNul().column(names)
 
     def foreign_views(self, client: SqlClient) -> set[str]:
         """The views of other owners: only the owner of a view may replace it."""

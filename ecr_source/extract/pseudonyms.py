@@ -12,15 +12,11 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.image_selection import Earlier
-from ecr_source.extract.spool import TableFile
-from ecr_source.extract.walk import ScopeRead, TableRead
 
 MASK_KEY = "ECR_SOURCE_MASK_KEY"
 """The environment variable that holds the key. It is no setting of dlt, whose traces tell where settings come from."""
@@ -100,53 +96,9 @@ class Pseudonyms:
         replaced = pa.array(map(self.text, candidates.dictionary.to_pylist()), texts.type)
         return pc.replace_with_mask(texts, found, replaced.take(candidates.indices))
 
-    def batch(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows with pseudonyms in every column of type string."""
-        columns = [self.column(column) if pa.types.is_string(column.type) else column for column in rows.columns]
-        return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
-
-    def table(self, rows: pa.Table) -> pa.Table:
-        """The rows with pseudonyms in every column of type string."""
-        return pa.Table.from_batches(map(self.batch, rows.to_batches()), rows.schema)
-
     def scope(self, scope: Scope) -> Scope:
         """The scope as the tables name it."""
         return replace(scope, registry_id=self.text(scope.registry_id))
-
-    def file(self, file: TableFile) -> TableFile:
-        """The file with pseudonyms in its rows and in what it says of them; it takes the place of `file`."""
-        path = file.path.with_suffix(".pseudonyms.parquet")
-        with pq.ParquetWriter(path, arrow_schema(file.table)) as writer:
-            for batch in file.batches():
-                writer.write_batch(self.batch(batch))
-        file.path.unlink()
-        return replace(
-            file,
-            scope=self.scope(file.scope),
-            path=path,
-            constants={name: self.text(value) for name, value in file.constants.items()},
-            named=None if file.named is None else self._names(file.named),
-            excepted=self._names(file.excepted),
-        )
-
-    def read(self, read: ScopeRead) -> ScopeRead:
-        """What came of a scope, with pseudonyms in its files and in what is told of it."""
-        return replace(
-            read,
-            scope=self.scope(read.scope),
-            tables=[self._table_read(table) for table in read.tables],
-            errors=[
-                replace(error, resource=self.text(error.resource), message=self.text(error.message))
-                for error in read.errors
-            ],
-        )
-
-    def _table_read(self, read: TableRead) -> TableRead:
-        files = [self.file(file) for file in read.files]
-        return replace(read, files=files, note=self.text(read.note), resumes_at=self.text(read.resumes_at))
-
-    def _names(self, names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(sorted(map(self.text, names)))
 
     def _plain(self, text: str) -> str:
         return _ID.sub(self._replaced, text)
@@ -187,7 +139,7 @@ class Pseudonyms:
 
 
 class EarlierUnderPseudonyms:
-    """What earlier runs loaded with pseudonyms, for a walk that knows accounts by their ids (an `again.Earlier`)."""
+    """What earlier runs loaded with pseudonyms, for a walk that knows accounts by their ids (an `Earlier`)."""
 
     def __init__(self, earlier: Earlier, pseudonyms: Pseudonyms) -> None:
         self._earlier = earlier

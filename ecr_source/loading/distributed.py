@@ -20,6 +20,7 @@ from ecr_source.errors import CallFailed
 from ecr_source.extract.failures import ReadError
 from ecr_source.extract.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
 from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
+from ecr_source.extract.rewriting import rewrite
 from ecr_source.extract.walk import ScopeRead, TableRead
 from ecr_source.loading.configuration import access_of, resolve_settings
 from ecr_source.loading.load import load, load_alone
@@ -81,7 +82,7 @@ def write_ledger(
     reads = [_not_read(scope, tables) for scope in lost]
     if settings.mask_accounts:
         pseudonyms = Pseudonyms(mask_key(), {read.scope.registry_id for read in reads})
-        reads = [pseudonyms.read(read) for read in reads]
+        reads = [rewrite(read, pseudonyms) for read in reads]
     outcome = Outcome.of_all([*outcomes, Outcome.of(reads)])
     pipeline.sync_destination()
     pipeline.extract(_ledger(pipeline, run_id, settings.mode, outcome, settings.table_format))

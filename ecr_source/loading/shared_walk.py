@@ -19,6 +19,7 @@ from ecr_source.errors import ConfigurationError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, group_of_name
 from ecr_source.extract.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
+from ecr_source.extract.rewriting import rewrite
 from ecr_source.extract.spool import TableFile
 from ecr_source.extract.walk import ScopeRead, Walk
 from ecr_source.loading.current import current_destination, current_pipeline
@@ -124,7 +125,7 @@ class LoadWalk:
             earlier=EarlierUnderPseudonyms(walk.earlier, pseudonyms),
             observer=_Progress(current_pipeline().collector, pseudonyms.scope),
         )
-        return [pseudonyms.read(read) for read in under_pseudonyms.read(scopes)]
+        return [rewrite(read, pseudonyms) for read in under_pseudonyms.read(scopes)]
 
 
 @dataclass(frozen=True)

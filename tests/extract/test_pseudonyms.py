@@ -18,6 +18,7 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms, mask_key
+from ecr_source.extract.rewriting import rewrite, rewritten_batch
 from ecr_source.extract.spool import TableFile
 
 KEY = b"0123456789abcdef"
@@ -214,7 +215,8 @@ def test_a_column_that_holds_an_id_in_one_spelling_only_is_replaced(spelled: str
 
 def test_numbers_and_times_of_a_table_stay() -> None:
     rows = pa.table({"size": pa.array([int(ACCOUNT), None]), "account": [ACCOUNT, None]})
-    replaced = pseudonyms.table(rows)
+    (batch,) = rows.to_batches()
+    replaced = rewritten_batch(batch, pseudonyms)
     assert replaced.schema == rows.schema
     assert replaced.to_pylist() == [{"size": int(ACCOUNT), "account": pseudonym}, {"size": None, "account": None}]
 
@@ -228,7 +230,7 @@ def test_a_file_is_replaced_with_all_that_is_said_of_it(tmp_path: Path) -> None:
     constants = {"owner": ACCOUNT}
     file = TableFile(IMAGES, Scope(ACCOUNT, "eu-west-1"), path, 2, constants, "repository_name", None, tuple(names))
 
-    replaced = pseudonyms.file(file)
+    replaced = rewrite(file, pseudonyms)
 
     assert replaced == TableFile(
         IMAGES,
