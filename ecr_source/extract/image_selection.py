@@ -56,27 +56,27 @@ class Earlier(Protocol):
         """The names that images have in the rows of earlier runs, where that is not how the registry names them."""
 
 
-class Nothing:
-    """There were no earlier runs."""
+class NoEarlierRuns:
+    """What there is to know of earlier runs when there were none."""
 
     def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
-        """None."""
+        """No image was asked about."""
         return None
 
     def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """None."""
+        """There are no rows to keep."""
         return iter(())
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
-        """None."""
+        """No budget ended anywhere."""
         return ""
 
     def last_read(self, table: Table, scope: Scope) -> datetime:
-        """`NEVER`."""
+        """No table was read."""
         return NEVER
 
     def names(self, names: pa.Array) -> pa.Array:
-        """The same."""
+        """Images are named as the registry names them."""
         return names
 
 

@@ -20,13 +20,13 @@ from ecr_source.catalog.table import Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
 from ecr_source.extract.failures import ReadError
-from ecr_source.extract.image_selection import NEVER, Bounds, Earlier, Nothing
+from ecr_source.extract.image_selection import NEVER, Bounds, Earlier, NoEarlierRuns
 from ecr_source.extract.operation import Parents, Reading
 from ecr_source.extract.spool import TableFile
 from ecr_source.statuses import PARTIAL, POSTPONED, READ, SKIPPED
 
 SCOPES_AT_A_TIME = 8
-_LOOK_AGAIN = 0.2
+_SECONDS_BETWEEN_SIGNALS = 0.2
 
 
 class Observer(Protocol):
@@ -43,16 +43,16 @@ class Observer(Protocol):
 
 
 class Unobserved:
-    """Nobody is told."""
+    """Lets a walk go on with nobody watching: it is told all that an `Observer` is, and does nothing with it."""
 
     def scopes_found(self, count: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def scope_ended(self, read: ScopeRead) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class Walk:
     _: KW_ONLY
     names: Sequence[str] = ()
     bounds: Bounds = field(default_factory=Bounds)
-    earlier: Earlier = field(default_factory=Nothing)
+    earlier: Earlier = field(default_factory=NoEarlierRuns)
     without: Collection[Operation] = ()
     max_in_flight: int = 32
     budget: Budget = field(default_factory=Budget)
@@ -193,8 +193,8 @@ def _results(futures: Sequence[Future[ScopeRead]]) -> list[ScopeRead]:
     """The results, in order; the first error ends the waiting."""
     waiting = set(futures)
     while waiting:
-        # Not without end: only the main thread takes signals, and it must be awake for that.
-        done, waiting = wait(waiting, timeout=_LOOK_AGAIN, return_when=FIRST_EXCEPTION)
+        # With a timeout, because Ctrl-C is handled by the main thread only when it wakes up.
+        done, waiting = wait(waiting, timeout=_SECONDS_BETWEEN_SIGNALS, return_when=FIRST_EXCEPTION)
         for one in done:
             one.result()
     return [one.result() for one in futures]

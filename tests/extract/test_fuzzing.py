@@ -42,7 +42,7 @@ from ecr_source.catalog.model import botocore_session, is_paginated
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
-from ecr_source.extract.image_selection import Nothing
+from ecr_source.extract.image_selection import NoEarlierRuns
 from ecr_source.extract.walk import ScopeRead, TableRead, Walk
 from tests.conftest import make_pipeline
 from tests.extract import oracle
@@ -168,7 +168,7 @@ def name_of(operation: Operation) -> str:
 
 
 @dataclass(frozen=True)
-class _LoadedBefore(Nothing):
+class _LoadedBefore(NoEarlierRuns):
     """An earlier run loaded the registry as it is: the rows of an image that cannot be read stay."""
 
     batches: Mapping[Table, list[pa.RecordBatch]]
