@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, Table
+
+_PAGE = "number of the page"
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,14 @@ class Spool:
     def _last_page_of_repeated_items(self) -> dict[tuple[object, ...], int]:
         if not self._keys:
             return {}
+        pages = pa.chunked_array([pa.repeat(pa.scalar(page), keys.num_rows) for page, keys in enumerate(self._keys)])
         keys = pa.concat_tables(self._keys)
-        if keys.group_by(keys.column_names, use_threads=False).aggregate([]).num_rows == keys.num_rows:
-            return {}
-        last: dict[tuple[object, ...], int] = {}
-        for page, page_keys in enumerate(self._keys):
-            last.update((key, page) for key in _tuples(page_keys))
-        return last
+        seen = keys.append_column(_PAGE, pages).group_by(keys.column_names, use_threads=False)
+        found = seen.aggregate([(_PAGE, "max"), (_PAGE, "count")])
+        # Most listings repeat nothing, and those that do repeat little: only that becomes Python objects.
+        repeated = found.filter(pc.greater(found[f"{_PAGE}_count"], 1))
+        last_pages = repeated[f"{_PAGE}_max"].to_pylist()
+        return dict(zip(_tuples(repeated.select(keys.column_names)), last_pages, strict=True))
 
 
 def _open(path: Path, table: Table) -> _Part:
@@ -138,7 +142,7 @@ def _keep_last(table: Table, part: _Part, names: Sequence[str], last_page: dict[
     with pq.ParquetFile(part.path) as file, kept.writer:
         for row_group, page in enumerate(part.pages):
             rows = file.read_row_group(row_group)
-            mask = [last_page[key] == page for key in _tuples(rows.select(list(names)))]
+            mask = [last_page.get(key, page) == page for key in _tuples(rows.select(list(names)))]
             rows = rows.filter(pa.array(mask))
             kept.writer.write_table(rows)
             kept.rows += rows.num_rows
