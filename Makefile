@@ -42,7 +42,7 @@ check: .venv/ready ## lint, strict types, and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/zizmor --offline --quiet --no-progress .github
+	$(BIN)/zizmor --offline --strict-collection --quiet --no-progress .github
 
 bench: .venv/ready .venv-bench/ready ## time this project beside the other ways, and write docs/performance.md
 	$(BIN)/python -m tests.bench
