@@ -17,6 +17,7 @@ from tests.conftest import ECR_SOURCE, environment
 from tests.pages.readme import blocks, section, typed
 from tests.postgres import Postgres
 from tests.server.ecr_server import EcrServer
+from tests.test_structure import PACKAGE, PACKAGES
 from tests.warehouse import PostgresDatabase
 
 ROOT = Path(__file__).parents[2]
@@ -108,3 +109,22 @@ def test_the_least_policy_allows_what_the_tables_need() -> None:
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
         assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_the_picture_of_the_way_has_a_box_for_each_package_in_their_order() -> None:
+    assert re.findall(r"^┌─ (\w+) ", CONTRIBUTING, re.MULTILINE) == [*PACKAGES, "root"]
+
+
+def test_the_picture_of_the_way_names_a_module_of_each_package() -> None:
+    opened = re.findall(r"│  (\S+)$", CONTRIBUTING, re.MULTILINE)
+    assert [name.rpartition("/")[0].partition("/")[0] for name in opened] == [*PACKAGES, ""]
+    assert [name for name in opened if not PACKAGE.joinpath(name).is_file()] == []
+
+
+def test_the_files_that_contributing_names_are_there() -> None:
+    named = set(re.findall(r"`([\w/]+/\w+\.py|ecr_source/[\w/]+/)`", CONTRIBUTING))
+    assert len(named) > 10
+    assert {name for name in named if not any((place / name).exists() for place in (ROOT, PACKAGE))} == set()
