@@ -1,4 +1,9 @@
-"""What there is: every table as data. Adding a table is adding an entry here and in the file of its group."""
+"""Which tables exist, as data: the call that fills each, its key, and the response member behind each column.
+
+Arrow schemas and descriptions derive from it. To add a table is to add an entry to the file of its group in `tables`.
+
+Imports the root only.
+"""
 
 from __future__ import annotations
 
