@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
 import subprocess
 import time
@@ -336,9 +337,13 @@ def test_throttling_for_a_while_is_waited_out_and_counted(ecr: Ecr, server: EcrS
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system of its own at `folder`; needs root, as CI is."""
+    """A file system of its own at `folder`. Skips the test where it may not be mounted; in CI that is a failure."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+    if done.returncode and os.environ.get("CI"):
+        pytest.fail(f"CI may mount file systems: {done.stderr}")
+    if done.returncode:
+        pytest.skip("needs root, to mount a small file system for a database to be on")
     try:
         yield folder
     finally:
