@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import dlt
-import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.typing import TTimeInterval
@@ -33,8 +32,8 @@ class ScopeCursor(Incremental[datetime]):
     ) -> None:
         super().__init__(
             cursor,
-            initial_value=pendulum.instance(initial_value),
-            end_value=pendulum.instance(end_value) if end_value else None,
+            initial_value=initial_value,
+            end_value=end_value,
             primary_key=table.key,
             # Rows without the cursor's value travel every time: a row too many can be found, a missing one cannot.
             on_cursor_value_missing="include",

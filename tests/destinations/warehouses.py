@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-import pendulum
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -111,7 +110,7 @@ def create_statements(client: SqlJobClientBase, table: str, *, staged: bool = Fa
 def load_statements(client: SqlJobClientBase, table: str, at: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> list[str]:
     """What a load sends once the rows are staged, cut into statements as dlt does it; nothing where it only appends."""
     prepared = client.prepare_load_table(table)
-    boundary: dict[str, Any] = {"x-boundary-timestamp": pendulum.instance(at)}
+    boundary: dict[str, Any] = {"x-boundary-timestamp": at}
     jobs = client.create_table_chain_completed_followup_jobs([prepared | boundary])  # type: ignore[list-item]
     texts = [Path(job.new_file_path()).read_text() for job in jobs]
     return [statement for text in texts for statement in SqlLoadJob._split_fragments(None, text)]  # type: ignore[arg-type]
@@ -137,7 +136,7 @@ def _value(client: SqlJobClientBase, value: object) -> str:
     if isinstance(value, datetime):
         generic = DestinationCapabilitiesContext.generic_capabilities().format_datetime_literal
         written = getattr(capabilities, "format_datetime_literal", None) or generic
-        return str(written(ensure_datetime_in_tz(pendulum.instance(value), UTC), 6, False))
+        return str(written(ensure_datetime_in_tz(value, UTC), 6, False))
     return str(value).lower()
 
 
