@@ -1,7 +1,8 @@
-.PHONY: help demo test test-nightly test-lowest test-airflow test-stand-ins airflow hooks dist check bench lock clean
+.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-stand-ins airflow hooks dist check bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+NEWEST ?= python3.14
 BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python
 LOCK := $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-header --quiet
@@ -32,6 +33,12 @@ test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.to
 	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,lake,postgres]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
 
+test-newest: .venv/ready ## all tests with the newest Python that pyproject.toml allows, or with NEWEST=python3.13
+	$(NEWEST) -m venv --without-pip .venv-newest
+	$(INSTALL) .venv-newest --require-hashes --requirement requirements.lock
+	$(INSTALL) .venv-newest --no-deps --no-build-isolation --editable .
+	.venv-newest/bin/pytest -n auto
+
 hooks: .venv/ready ## let ruff and mypy look at each commit
 	$(BIN)/pre-commit install
 
@@ -54,7 +61,7 @@ lock: .venv/ready ## write requirements.lock anew, with the newest versions that
 	$(LOCK) pyproject.toml --extra lake --extra postgres --group stand-ins --output-file tests/stand_ins/requirements.lock
 
 clean: ## delete what was made
-	rm -rf .venv .venv-airflow .venv-bench .venv-lowest .venv-stand-ins .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-airflow .venv-bench .venv-lowest .venv-newest .venv-stand-ins .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "installing into .venv (once)"
