@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
-from dlt.common.storages import LoadStorage, NormalizeStorage
+from dlt.common.storages import LoadStorage, NormalizeStorage, PackageStorage
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from ecr_source.errors import DestinationUnusable
@@ -70,6 +70,11 @@ def delete_what_no_run_needs(pipeline_folder: Path) -> None:
     for extraction in (pipeline_folder / "normalize").glob("*/"):
         if extraction.name != NormalizeStorage.EXTRACTED_FOLDER:
             shutil.rmtree(extraction)
+    # What was normalised dlt deletes file by file; what a kill left of it can be normalised no more.
+    for package in (pipeline_folder / "normalize" / NormalizeStorage.EXTRACTED_FOLDER).glob("*/"):
+        normalized = pipeline_folder / "load" / LoadStorage.NORMALIZED_FOLDER / package.name
+        if normalized.exists() or not (package / PackageStorage.SCHEMA_FILE_NAME).exists():
+            shutil.rmtree(package)
     # After a load dlt deletes its copy of the rows, if told so; a run that was killed in between does not.
     if dlt.config.get("load.delete_completed_jobs", bool):
         for jobs in (pipeline_folder / "load" / LoadStorage.LOADED_FOLDER).glob("*/completed_jobs/"):

@@ -155,6 +155,42 @@ def test_a_run_that_is_killed_after_it_loaded_has_its_copies_of_rows_deleted_by_
     assert list((tmp_path / "dlt").rglob("*.parquet")) == []
 
 
+KILLED_WHILE_DLT_DELETES_WHAT_IT_NORMALISED = """
+import os, signal, sys
+from pathlib import Path
+from dlt.common.storages import PackageStorage
+from ecr_source.cli.commands import main
+
+deleted_first = sys.argv.pop(1)
+
+def delete_one_and_die(storage, load_id, not_exists_ok=False):
+    if not_exists_ok:  # a package that was begun and never completed
+        return
+    package = Path(storage.storage.make_full_path(load_id))
+    next(package.rglob(deleted_first)).unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+PackageStorage.delete_package = delete_one_and_die
+main()
+"""
+
+
+@pytest.mark.parametrize("deleted_first", ["schema.json", "repositories.*.parquet"])
+def test_a_run_that_is_killed_while_dlt_deletes_what_it_normalised_is_finished_by_the_next(
+    server: EcrServer, ecr: Ecr, query: Query, database: Path, deleted_first: str
+) -> None:
+    server.registry().fill(100)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_DLT_DELETES_WHAT_IT_NORMALISED, deleted_first, "run"],
+        env=environment(server, database),
+        timeout=60,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    server.fail(DENIED)
+    assert ecr("run").returncode == NOTHING_LOADED
+    assert query(COUNT) == [(100, 100)]
+
+
 KILLED_BEFORE_DLT_NOTES_IT = """
 import gzip, os, signal, sys
 import pyarrow.parquet as pq
