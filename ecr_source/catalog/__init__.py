@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.catalog.tables.extraction import EXTRACTION_ERRORS, EXTRACTION_SCOPES
-from ecr_source.catalog.tables.findings import FINDINGS_TABLES, LIST_COVERAGE, LIST_FINDINGS
+from ecr_source.catalog.tables.findings import FINDINGS_TABLES
 from ecr_source.catalog.tables.image import IMAGE_TABLES
+from ecr_source.catalog.tables.image_scans import LIST_COVERAGE, LIST_FINDINGS
 from ecr_source.catalog.tables.image_status import IMAGE_STATUS_TABLES
 from ecr_source.catalog.tables.manifests import MANIFEST_TABLES
 from ecr_source.catalog.tables.policy import POLICY_TABLES, PREVIEW_TABLES

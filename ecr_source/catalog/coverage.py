@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ecr_source import catalog
-from ecr_source.catalog.table import (
+from ecr_source.catalog.column import (
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
-    Filling,
     IsOneOf,
     Joined,
     Lookup,
@@ -23,6 +22,7 @@ from ecr_source.catalog.table import (
     OrZero,
     Source,
 )
+from ecr_source.catalog.table import Filling
 
 
 def named_paths(service: str, operation: str) -> set[str]:

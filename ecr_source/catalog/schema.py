@@ -8,15 +8,12 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from ecr_source.catalog import model
-from ecr_source.catalog.documents import DOCUMENTS
-from ecr_source.catalog.table import (
+from ecr_source.catalog.column import (
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
-    EachRow,
-    Filling,
     IsOneOf,
     Joined,
     Lookup,
@@ -24,13 +21,12 @@ from ecr_source.catalog.table import (
     Namespace,
     OfParent,
     OfScope,
-    Operation,
     Ordinal,
     OrZero,
-    RunTable,
     Source,
-    Table,
 )
+from ecr_source.catalog.documents import DOCUMENTS
+from ecr_source.catalog.table import EachRow, Filling, Operation, RunTable, Table
 from ecr_source.statuses import COMPLETE, NO_ANSWER
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")

@@ -11,15 +11,12 @@ import pyarrow.compute as pc
 
 from ecr_source.aws.decode import UNMODELLED
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog.documents import parse_documents
-from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
-from ecr_source.catalog.table import (
+from ecr_source.catalog.column import (
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
-    Filling,
     IsOneOf,
     Joined,
     Lookup,
@@ -30,8 +27,10 @@ from ecr_source.catalog.table import (
     Ordinal,
     OrZero,
     Source,
-    Table,
 )
+from ecr_source.catalog.documents import parse_documents
+from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
+from ecr_source.catalog.table import Filling, Table
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
 from ecr_source.statuses import COMPLETE
 

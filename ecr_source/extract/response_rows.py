@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from ecr_source.aws.api import Api, Response
 from ecr_source.aws.decode import on_arrow_threads
+from ecr_source.catalog.column import Asked, OfParent
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
-from ecr_source.catalog.table import Asked, EachRow, Filling, OfParent, Operation, Table
+from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 from ecr_source.errors import MalformedResponse
 from ecr_source.extract.flatten import Page, flatten, listed_keys
 from ecr_source.extract.image_selection import image_names

@@ -16,10 +16,11 @@ import dlt
 import pytest
 
 from ecr_source import catalog, ecr_source
+from ecr_source.catalog.column import Member, OfScope
 from ecr_source.catalog.coverage import named_paths
 from ecr_source.catalog.model import scalar_paths
 from ecr_source.catalog.schema import arrow_schema, column_descriptions, describe
-from ecr_source.catalog.table import Member, OfScope, Operation, RunTable, Table
+from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES, REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row

@@ -19,17 +19,12 @@ from botocore.model import OperationModel, Shape
 from botocore.utils import parse_timestamp
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog.coverage import named_paths
-from ecr_source.catalog.documents import DOCUMENTS
-from ecr_source.catalog.model import enumerated
-from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import (
+from ecr_source.catalog.column import (
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
-    Filling,
     IsOneOf,
     Joined,
     Lookup,
@@ -40,8 +35,12 @@ from ecr_source.catalog.table import (
     Ordinal,
     OrZero,
     Source,
-    Table,
 )
+from ecr_source.catalog.coverage import named_paths
+from ecr_source.catalog.documents import DOCUMENTS
+from ecr_source.catalog.model import enumerated
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import Filling, Table
 from tests.server.ecr_server import service_model
 
 Item: TypeAlias = dict[str, Any]

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from ecr_source.aws.decode import decode
 from ecr_source.aws.scopes import Scope
+from ecr_source.catalog.column import Member
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
-from ecr_source.catalog.table import Member, Table
+from ecr_source.catalog.table import Table
 from ecr_source.catalog.tables.repository import REPOSITORIES, REPOSITORY_TAGS
 from ecr_source.catalog.tables.repository import REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS as FILTERS
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey, NotWhole

@@ -19,17 +19,12 @@ import duckdb
 from rich.console import Console
 
 from ecr_source import catalog, ecr_source
-from ecr_source.catalog.model import iam_action, is_paginated
-from ecr_source.catalog.schema import arrow_schema, column_descriptions
-from ecr_source.catalog.table import (
+from ecr_source.catalog.column import (
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
-    EachRow,
-    EachValue,
-    Filling,
     IsOneOf,
     Joined,
     Lookup,
@@ -37,12 +32,12 @@ from ecr_source.catalog.table import (
     Namespace,
     OfParent,
     OfScope,
-    Operation,
     OrZero,
-    RunTable,
     Source,
-    Table,
 )
+from ecr_source.catalog.model import iam_action, is_paginated
+from ecr_source.catalog.schema import arrow_schema, column_descriptions
+from ecr_source.catalog.table import EachRow, EachValue, Filling, Operation, RunTable, Table
 from ecr_source.cli.printed_tables import print_grid
 from tests.conftest import make_pipeline
 from tests.pages.example_queries import QUERIES

@@ -1,150 +1,23 @@
-"""Scans of images and what they found: basic and enhanced scanning in the same tables."""
+"""What scans of images found: basic and enhanced scanning in the same tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ecr_source.catalog.table import (
-    ArnField,
-    AskAgain,
+from ecr_source.catalog.column import (
     Asked,
-    CallOutcome,
     Constant,
-    EachRow,
-    Filling,
     Joined,
     Lookup,
     Member,
     OfParent,
     OfScope,
-    OnlyWhere,
-    Operation,
     Source,
-    Table,
 )
-from ecr_source.catalog.tables.image import IMAGES, severity_counts
-from ecr_source.catalog.tables.registry import GET_REGISTRY_SCANNING_CONFIGURATION
-from ecr_source.statuses import COMPLETE, NOT_FOUND
-
-EACH_IMAGE = EachRow(IMAGES, {"repositoryName": "repository_name", "imageId.imageDigest": "image_digest"})
-
-DESCRIBE_IMAGE_SCAN_FINDINGS = Operation(
-    "ecr",
-    "DescribeImageScanFindings",
-    page_size=1000,
-    each=EACH_IMAGE,
-    absent={"ScanNotFoundException": NOT_FOUND},
-    sparse=True,
-    again=AskAgain(record="image_scans", changed="scan_completed_at", bounded=True),
-)
-
-# A hundred findings a call, of all images, instead of a call for each image.
-_OF_THIS_REGISTRY: Mapping[str, object] = {
-    "ecrImageRegistry": [{"comparison": "EQUALS", "value": "{registry_id}"}],
-    "findingStatus": [{"comparison": "EQUALS", "value": status} for status in ("ACTIVE", "SUPPRESSED")],
-    "resourceType": [{"comparison": "EQUALS", "value": "AWS_ECR_CONTAINER_IMAGE"}],
-}
-_ENHANCED_ONLY = OnlyWhere(GET_REGISTRY_SCANNING_CONFIGURATION, "scanningConfiguration.scanType", "ENHANCED")
-
-LIST_FINDINGS = Operation(
-    "inspector2",
-    "ListFindings",
-    page_size=100,
-    parameters={"filterCriteria": _OF_THIS_REGISTRY},
-    within=IMAGES,
-    only_where=_ENHANCED_ONLY,
-    instead=DESCRIBE_IMAGE_SCAN_FINDINGS,
-)
-LIST_COVERAGE = Operation(
-    "inspector2",
-    "ListCoverage",
-    page_size=200,
-    parameters={
-        "filterCriteria": {
-            "accountId": [{"comparison": "EQUALS", "value": "{registry_id}"}],
-            "resourceType": [{"comparison": "EQUALS", "value": "AWS_ECR_CONTAINER_IMAGE"}],
-        }
-    },
-    within=IMAGES,
-    only_where=_ENHANCED_ONLY,
-    instead=DESCRIBE_IMAGE_SCAN_FINDINGS,
-)
-
-IMAGE_KEY = ("registry_id", "region", "repository_name", "image_digest")
-SCANNED_IMAGE: Mapping[str, str | Source] = {
-    "registry_id": OfScope("registry_id"),
-    "region": OfScope("region"),
-    "repository_name": Asked("repository_name"),
-    "image_digest": Asked("image_digest"),
-}
-
-FETCH_OUTCOME = CallOutcome(
-    "imageScanStatus.status",
-    {
-        "UNSUPPORTED_IMAGE": "unsupported",
-        "FAILED": "failed",
-        "IMAGE_ARCHIVED": "archived",
-        "IN_PROGRESS": "pending",
-        "PENDING": "pending",
-    },
-)
-
-IMAGE_SCANS = Table(
-    name="image_scans",
-    description="One row per image that was asked for its findings, or left out by a bound: what came of it.",
-    operation=DESCRIBE_IMAGE_SCAN_FINDINGS,
-    rows="",
-    key=IMAGE_KEY,
-    whatever_comes=True,
-    columns={
-        "registry_id": OfScope("registry_id", told_by=Member("registryId")),
-        "region": OfScope("region"),
-        "repository_name": Asked("repository_name", told_by=Member("repositoryName")),
-        "image_digest": Asked("image_digest", told_by=Member("imageId.imageDigest")),
-        "fetch_outcome": FETCH_OUTCOME,
-        "scan_status": "imageScanStatus.status",
-        "scan_status_description": "imageScanStatus.description",
-        "scan_completed_at": "imageScanFindings.imageScanCompletedAt",
-        "vulnerability_source_updated_at": "imageScanFindings.vulnerabilitySourceUpdatedAt",
-        "listed_scan_completed_at": Asked(
-            "scan_completed_at", meaning="What images.scan_completed_at said when the image was asked; NULL if nothing."
-        ),
-        **severity_counts("imageScanFindings"),
-    },
-    also=(
-        Filling(
-            LIST_COVERAGE,
-            "coveredResources[]",
-            {
-                "registry_id": OfScope("registry_id"),
-                "region": OfScope("region", told_by=ArnField("resourceId", "region")),
-                "repository_name": ArnField("resourceId", "resource"),
-                "image_digest": ArnField("resourceId", "digest"),
-                "fetch_outcome": Constant(COMPLETE, "What came of asking."),
-                "scan_status": "scanStatus.statusCode",
-                "scan_status_description": "scanStatus.reason",
-                "scan_completed_at": "lastScannedAt",
-            },
-        ),
-    ),
-    left_out={"imageId.imageTag": "images are asked for by digest; image_tags has the tags"}
-    | {
-        f"coveredResources[].{path}": "told by Inspector only"
-        for path in (
-            "resourceType",
-            "accountId",
-            "scanType",
-            "scanMode",
-            "resourceMetadata.ecrRepository.name",
-            "resourceMetadata.ecrRepository.scanFrequency",
-            "resourceMetadata.ecrImage.tags[]",
-            "resourceMetadata.ecrImage.imagePulledAt",
-            "resourceMetadata.ecrImage.lastInUseAt",
-            "resourceMetadata.ecrImage.inUseCount",
-        )
-    },
-)
+from ecr_source.catalog.table import Filling, Operation, Table
+from ecr_source.catalog.tables.image import ASKED_IMAGE, IMAGE_KEY
+from ecr_source.catalog.tables.image_scans import DESCRIBE_IMAGE_SCAN_FINDINGS, IMAGE_SCANS, LIST_FINDINGS
 
 FINDINGS = "imageScanFindings.findings[]"
 ENHANCED = "imageScanFindings.enhancedFindings[]"
@@ -270,7 +143,7 @@ _PACKAGE_KEY = ("name", "version", "epoch", "release", "arch", "filePath", "sour
 BY_ECR = _Enhanced(
     operation=DESCRIBE_IMAGE_SCAN_FINDINGS,
     findings=ENHANCED,
-    image=SCANNED_IMAGE,
+    image=ASKED_IMAGE,
     score="score",
     score_details="scoreDetails.cvss",
     remediation_url="remediation.recommendation.url",
@@ -320,7 +193,7 @@ IMAGE_SCAN_FINDINGS = Table(
             DESCRIBE_IMAGE_SCAN_FINDINGS,
             FINDINGS,
             {
-                **SCANNED_IMAGE,
+                **ASKED_IMAGE,
                 "finding_id": _BASIC_ID,
                 "package_id": Constant("", PACKAGE_ID),
                 "scan_kind": Constant("basic", _SCAN_KIND),
@@ -380,7 +253,7 @@ IMAGE_SCAN_FINDING_ATTRIBUTES = Table(
     rows=f"{FINDINGS}.attributes[]",
     key=(*IMAGE_KEY, "finding_id", "attribute_key", "attribute_value"),
     columns={
-        **SCANNED_IMAGE,
+        **ASKED_IMAGE,
         "finding_id": OfParent(_BASIC_ID),
         "attribute_key": "key",
         "attribute_value": "value",

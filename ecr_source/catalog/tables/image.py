@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import Asked, Count, EachRow, IsOneOf, Member, OfParent, OfScope, Operation, OrZero, Table
+from collections.abc import Mapping
+
+from ecr_source.catalog.column import Asked, Count, IsOneOf, Member, OfParent, OfScope, OrZero, Source
+from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES
 
 DESCRIBE_IMAGES = Operation(
@@ -15,6 +18,7 @@ DESCRIBE_IMAGES = Operation(
     without_preferred="the endpoint rejects filter.imageStatus: archived images are not in the listing",
 )
 
+IMAGE_KEY = ("registry_id", "region", "repository_name", "image_digest")
 REGISTRY_ID = OfScope("registry_id", told_by=Member("registryId"))
 REPOSITORY_NAME = Asked("repository_name", told_by=Member("repositoryName"))
 
@@ -38,7 +42,7 @@ IMAGES = Table(
     description="One row per image of a private registry, whatever its status and however many tags it has.",
     operation=DESCRIBE_IMAGES,
     rows="imageDetails[]",
-    key=("registry_id", "region", "repository_name", "image_digest"),
+    key=IMAGE_KEY,
     cursor="image_pushed_at",
     columns={
         "registry_id": REGISTRY_ID,
@@ -75,7 +79,7 @@ IMAGE_TAGS = Table(
     description="One row per tag of an image.",
     operation=DESCRIBE_IMAGES,
     rows="imageDetails[].imageTags[]",
-    key=("registry_id", "region", "repository_name", "image_digest", "image_tag"),
+    key=(*IMAGE_KEY, "image_tag"),
     cursor="image_pushed_at",
     columns={
         "registry_id": OfParent(REGISTRY_ID),
@@ -86,5 +90,19 @@ IMAGE_TAGS = Table(
         "image_pushed_at": OfParent(Member("imagePushedAt")),
     },
 )
+
+EACH_IMAGE = EachRow(IMAGES, {"repositoryName": "repository_name", "imageId.imageDigest": "image_digest"})
+ASKED_IMAGE: Mapping[str, str | Source] = {
+    "registry_id": OfScope("registry_id"),
+    "region": OfScope("region"),
+    "repository_name": Asked("repository_name"),
+    "image_digest": Asked("image_digest"),
+}
+ECHOED_IMAGE: Mapping[str, str | Source] = {
+    **ASKED_IMAGE,
+    "repository_name": Asked("repository_name", told_by=Member("repositoryName")),
+    "image_digest": Asked("image_digest", told_by=Member("imageId.imageDigest")),
+}
+ASKED_BY_DIGEST = {"imageId.imageTag": "images are asked for by digest; image_tags has the tags"}
 
 IMAGE_TABLES = [IMAGES, IMAGE_TAGS]

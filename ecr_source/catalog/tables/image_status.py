@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import AskAgain, Asked, CallOutcome, Count, Member, OfScope, Operation, Source, Table
-from ecr_source.catalog.tables.findings import EACH_IMAGE, IMAGE_KEY, SCANNED_IMAGE
+from ecr_source.catalog.column import CallOutcome, Count, Member, OfScope
+from ecr_source.catalog.table import AskAgain, Operation, Table
+from ecr_source.catalog.tables.image import ASKED_BY_DIGEST, ASKED_IMAGE, EACH_IMAGE, ECHOED_IMAGE, IMAGE_KEY
 
 DESCRIBE_IMAGE_REPLICATION_STATUS = Operation(
     "ecr",
@@ -16,13 +17,6 @@ DESCRIBE_IMAGE_SIGNING_STATUS = Operation(
     "ecr", "DescribeImageSigningStatus", each=EACH_IMAGE, sparse=True, again=AskAgain(record="image_signings")
 )
 
-_ECHOED: dict[str, str | Source] = {
-    "registry_id": OfScope("registry_id"),
-    "region": OfScope("region"),
-    "repository_name": Asked("repository_name", told_by=Member("repositoryName")),
-    "image_digest": Asked("image_digest", told_by=Member("imageId.imageDigest")),
-}
-_ASKED_BY_DIGEST = {"imageId.imageTag": "images are asked for by digest; image_tags has the tags"}
 _FETCH_OUTCOME = CallOutcome("repositoryName", {})
 
 IMAGE_REPLICATIONS = Table(
@@ -32,8 +26,8 @@ IMAGE_REPLICATIONS = Table(
     rows="",
     key=IMAGE_KEY,
     whatever_comes=True,
-    columns={**_ECHOED, "fetch_outcome": _FETCH_OUTCOME, "destination_count": Count("replicationStatuses")},
-    left_out=_ASKED_BY_DIGEST,
+    columns={**ECHOED_IMAGE, "fetch_outcome": _FETCH_OUTCOME, "destination_count": Count("replicationStatuses")},
+    left_out=ASKED_BY_DIGEST,
 )
 
 IMAGE_REPLICATION_STATUSES = Table(
@@ -43,7 +37,7 @@ IMAGE_REPLICATION_STATUSES = Table(
     rows="replicationStatuses[]",
     key=(*IMAGE_KEY, "destination_region", "destination_registry_id"),
     columns={
-        **SCANNED_IMAGE,
+        **ASKED_IMAGE,
         "destination_region": "region",
         "destination_registry_id": "registryId",
         "status": "status",
@@ -59,12 +53,12 @@ IMAGE_SIGNINGS = Table(
     key=IMAGE_KEY,
     whatever_comes=True,
     columns={
-        **_ECHOED,
+        **ECHOED_IMAGE,
         "registry_id": OfScope("registry_id", told_by=Member("registryId")),
         "fetch_outcome": _FETCH_OUTCOME,
         "signing_profile_count": Count("signingStatuses"),
     },
-    left_out=_ASKED_BY_DIGEST,
+    left_out=ASKED_BY_DIGEST,
 )
 
 IMAGE_SIGNING_STATUSES = Table(
@@ -74,7 +68,7 @@ IMAGE_SIGNING_STATUSES = Table(
     rows="signingStatuses[]",
     key=(*IMAGE_KEY, "signing_profile_arn"),
     columns={
-        **SCANNED_IMAGE,
+        **ASKED_IMAGE,
         "signing_profile_arn": "signingProfileArn",
         "status": "status",
         "failure_code": "failureCode",

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import (
-    AskAgain,
-    Asked,
-    CallOutcome,
-    EachRow,
-    Member,
-    OfParent,
-    OfScope,
-    Operation,
-    Source,
-    Table,
-)
-from ecr_source.catalog.tables.findings import IMAGE_KEY, SCANNED_IMAGE
-from ecr_source.catalog.tables.image import IMAGES
+from ecr_source.catalog.column import Asked, CallOutcome, Member, OfParent, OfScope, Source
+from ecr_source.catalog.table import AskAgain, EachRow, Operation, Table
+from ecr_source.catalog.tables.image import ASKED_IMAGE, IMAGE_KEY, IMAGES
 
 BATCH_GET_IMAGE = Operation(
     "ecr",
@@ -146,7 +135,7 @@ IMAGE_REFERRER_LISTINGS = Table(
     rows="",
     key=IMAGE_KEY,
     whatever_comes=True,
-    columns={**SCANNED_IMAGE, "fetch_outcome": CallOutcome("nextToken", {})},
+    columns={**ASKED_IMAGE, "fetch_outcome": CallOutcome("nextToken", {})},
 )
 
 IMAGE_REFERRERS = Table(

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ecr_source.catalog.table import (
-    Asked,
-    Constant,
-    EachRow,
-    Filling,
-    Member,
-    OfParent,
-    OfScope,
-    Operation,
-    Source,
-    Table,
-)
+from ecr_source.catalog.column import Asked, Constant, Member, OfParent, OfScope, Source
+from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 from ecr_source.catalog.tables.registry import DESCRIBE_REPOSITORY_CREATION_TEMPLATES
 from ecr_source.catalog.tables.repository import REPOSITORIES
 

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import (
-    Asked,
-    EachRow,
-    Member,
-    OfParent,
-    OfScope,
-    Operation,
-    Source,
-    Table,
-)
+from ecr_source.catalog.column import Asked, Member, OfParent, OfScope, Source
+from ecr_source.catalog.table import EachRow, Operation, Table
 
 DESCRIBE_REGISTRIES = Operation("ecr-public", "DescribeRegistries", page_size=1000)
 GET_REGISTRY_CATALOG_DATA = Operation("ecr-public", "GetRegistryCatalogData")

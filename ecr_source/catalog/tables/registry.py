@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import (
-    Asked,
-    Count,
-    EachRow,
-    EachValue,
-    Member,
-    OfParent,
-    OfScope,
-    Operation,
-    Ordinal,
-    Source,
-    Table,
-)
+from ecr_source.catalog.column import Asked, Count, Member, OfParent, OfScope, Ordinal, Source
+from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 
 DESCRIBE_REGISTRY = Operation("ecr", "DescribeRegistry", sparse=True)
 GET_ACCOUNT_SETTING = Operation(

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from ecr_source.catalog.table import (
-    ArnField,
-    Asked,
-    EachRow,
-    Filling,
-    Member,
-    Namespace,
-    OfParent,
-    OfScope,
-    Operation,
-    Table,
-)
+from ecr_source.catalog.column import ArnField, Asked, Member, Namespace, OfParent, OfScope
+from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 
 DESCRIBE_REPOSITORIES = Operation("ecr", "DescribeRepositories", page_size=1000, names="repositoryNames")
 
