@@ -20,7 +20,8 @@ from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.errors import Absent, CallFailed, EcrSourceError, Gone
-from ecr_source.extract.flatten import Page, flatten
+from ecr_source.extract.flatten import flatten
+from ecr_source.extract.page import Page
 from ecr_source.statuses import ALLOWED, COMPLETE, FAILED, NOT_CHECKED
 
 _SCOPES_AT_A_TIME = 8

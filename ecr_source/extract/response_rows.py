@@ -18,8 +18,9 @@ from ecr_source.catalog.column import Asked, OfParent
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 from ecr_source.errors import MalformedResponse
-from ecr_source.extract.flatten import Page, flatten, listed_keys
+from ecr_source.extract.flatten import flatten, listed_keys
 from ecr_source.extract.image_selection import image_names
+from ecr_source.extract.page import Page
 from ecr_source.extract.spool import Spool
 from ecr_source.statuses import COMPLETE
 
