@@ -10,22 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError, SSLError
 from botocore.parsers import ResponseParserError
 
 from ecr_source.aws.access import ACCOUNT_PLACE, account_of_role
+from ecr_source.aws.error_codes import CALL_ERRORS, REJECTED_CODES, code_of, message_of
 from ecr_source.aws.regions import always_enabled, partition_of
 from ecr_source.aws.sessions import AccountSession
 from ecr_source.catalog import GET_CALLER_IDENTITY
 from ecr_source.errors import ConfigurationError, CredentialsRejected, OrganizationUnreadable
-
-CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError)
-"""What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
-
-REJECTED = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ def identify(session: AccountSession, region: str) -> Caller:
             identity = session.client("sts", candidate).get_caller_identity()
             return Caller(str(identity["Account"]), str(identity["Arn"]))
         except ClientError as error:
-            if error.response["Error"]["Code"] not in REJECTED:
+            if code_of(error) not in REJECTED_CODES:
                 raise CredentialsRejected(_sentence(candidate, error)) from error
             rejected = error
         except (BotoCoreError, ResponseParserError, KeyError) as error:
@@ -101,7 +90,7 @@ def _accounts_of_the_pattern(session: AccountSession, region: str) -> list[str]:
     try:
         active = _active_accounts(session, region)
     except CALL_ERRORS as error:
-        reason = f"{_code(error)}: {_message(error)}" if isinstance(error, ClientError) else repr(error)
+        reason = f"{code_of(error)}: {message_of(error)}" if isinstance(error, ClientError) else repr(error)
         raise OrganizationUnreadable(
             f"cannot list the accounts of the organization: {reason};"
             ' "ecr-source iam-policy --organization" prints what the credentials of the run need'
@@ -145,17 +134,9 @@ def _sentence(region: str, error: Exception) -> str:
     if not isinstance(error, ClientError):
         advice = "; set AWS_CA_BUNDLE to the certificates of its authority" if isinstance(error, SSLError) else ""
         return f"{asked}: {error}{advice}"
-    code = _code(error)
+    code = code_of(error)
     if "Expired" in code:
         return f"the AWS credentials have expired ({code}): get new ones and run again"
-    if code in REJECTED:
+    if code in REJECTED_CODES:
         return f"AWS does not accept the credentials ({code}): check the access key, secret key and session token"
-    return f"{asked}: {code}: {_message(error)}"
-
-
-def _code(error: ClientError) -> str:
-    return error.response["Error"].get("Code", "")
-
-
-def _message(error: ClientError) -> str:
-    return error.response["Error"].get("Message", "")
+    return f"{asked}: {code}: {message_of(error)}"

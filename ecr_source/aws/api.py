@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import pyarrow as pa
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.model import OperationModel
 
 from ecr_source.aws.budget import Budget
-from ecr_source.aws.decode import decode, on_arrow_threads, parse
+from ecr_source.aws.decode import decode
+from ecr_source.aws.error_codes import EXPIRED_CODES, INVALID_CODES, THROTTLED_CODES, code_of, failed_call
 from ecr_source.aws.rate import Rate
+from ecr_source.aws.response import BODY, Response, take_body
 from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
-from ecr_source.catalog.model import iam_action, is_paginated, takes
+from ecr_source.catalog.model import is_paginated, takes
 from ecr_source.catalog.table import Operation
 from ecr_source.errors import (
-    Absent,
     BudgetSpent,
     CallFailed,
-    Denied,
-    Disabled,
     Gone,
     LoopingToken,
     MalformedResponse,
@@ -35,50 +32,8 @@ from ecr_source.errors import (
     TokenRejected,
 )
 
-_BODY = "body"
-
-# Smaller ones are decoded many at a time: Arrow's reader takes as long for one small body as for fifty.
-_DECODED_ALONE = 16_000
-
-# What is no error of AWS, such as the page of a proxy, is told from its beginning.
-_LONGEST_ERROR = 1_000
-
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-_GONE = {"RepositoryNotFoundException", "ImageNotFoundException"}
-_THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
-_INVALID = {"InvalidParameterException", "ValidationException"}
-# Connecting has shown that the credentials are good, so a region that does not know them is not enabled.
-_DISABLED = {"UnrecognizedClientException", "InvalidClientTokenId"}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-
 # So many calls in a row, each repeated seven times, get no answer from an endpoint that is dead, not slow.
 _UNANSWERED = 5
-
-
-@dataclass(frozen=True)
-class Response:
-    """One response: the decoded row, if it is large, else the body, which is one whole JSON object.
-
-    `texts` are the top-level members of a body that are text, such as the token of the next page.
-    """
-
-    content: pa.Table | bytes
-    texts: Mapping[str, str] = field(default_factory=dict)
-
-    def member(self, name: str) -> Any:
-        """The top-level member of this name as a Python object; None if there is none."""
-        if isinstance(self.content, bytes):
-            return parse(self.content).get(name)
-        return self.content[name][0].as_py() if name in self.content.column_names else None
-
-    def text(self, name: str) -> str | None:
-        """The top-level member of this name, where it is text."""
-        return self.texts.get(name) if isinstance(self.content, bytes) else self.member(name)
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory the response takes, about."""
-        return len(self.content) if isinstance(self.content, bytes) else int(self.content.nbytes)
 
 
 @dataclass
@@ -110,11 +65,16 @@ class Api:
 
     def __post_init__(self) -> None:
         for client in self.connection.clients.values():
-            events = client.meta.events
             service = client.meta.service_model.service_id.hyphenize()
-            events.register_first(f"request-created.{service}", self._before_request)
-            events.register(f"before-parse.{service}", _take_body, unique_id="ecr-source-body")
-            events.register(f"response-received.{service}", self._after_response)
+            hooks: dict[str, Callable[..., None]] = {
+                f"request-created.{service}": self._before_request,
+                f"before-parse.{service}": take_body,
+                f"response-received.{service}": self._after_response,
+            }
+            for event, hook in hooks.items():
+                # In the place of those of an Api that was made before: both would count the same call.
+                client.meta.events.unregister(event, unique_id=f"ecr-source-{event}")
+                client.meta.events.register_first(event, hook, unique_id=f"ecr-source-{event}")
 
     @property
     def scope(self) -> Scope:
@@ -155,14 +115,14 @@ class Api:
         try:
             answer = getattr(client, xform_name(operation.name))(**parameters)
         except (ClientError, BotoCoreError) as error:
-            raise self._sorted(error, operation, parameters) from error
-        if _BODY not in answer:  # the status was 200, so that botocore, having retried, raises nothing
+            raise self._loss(error, operation) or failed_call(error, operation, parameters, str(self.scope)) from error
+        if BODY not in answer:  # the status was 200, so that botocore, having retried, raises nothing
             raise CallFailed(
                 f"cannot call {operation} in {self.scope}: {answer['Error']['Message']}",
                 operation=str(operation),
                 error_code=NotWhole.__name__,
             )
-        response: Response = answer[_BODY]
+        response: Response = answer[BODY]
         return response
 
     def pages(self, operation: Operation, asked: Mapping[str, object] | None = None) -> Iterator[Response]:
@@ -260,7 +220,7 @@ class Api:
         except MalformedResponse as error:
             raise MalformedResponse(f"page {number} of {operation} in {self.scope}: {error}") from error
         except CallFailed as error:
-            if error.error_code not in _INVALID:
+            if error.error_code not in INVALID_CODES:
                 raise
             if operation.token in parameters:
                 raise TokenRejected(
@@ -275,45 +235,19 @@ class Api:
             self.notes[operation] = operation.without_preferred
             return response
 
-    def _sorted(self, error: ClientError | BotoCoreError, operation: Operation, asked: Mapping[str, Any]) -> CallFailed:
-        resource = _resource(operation, asked)
-        where = f"cannot call {operation}{f' of {resource}' if resource else ''} in {self.scope}"
-        if lost := self._loss(error, str(operation)):
-            return lost
-        if not isinstance(error, ClientError):
-            code = type(error).__name__
-            return CallFailed(f"{where}: {error}", operation=str(operation), error_code=code, resource=resource)
-        code = error.response["Error"].get("Code", "")
-        message = error.response["Error"].get("Message", "")
-        kind, text = CallFailed, f"{where}: {code}: {message}"
-        if code in operation.absent:
-            kind = Absent
-        elif code in _DENIED:
-            kind = Denied
-            text = (
-                f"{where}: access denied; allow {iam_action(operation)} in the caller's IAM policy,"
-                f' "ecr-source iam-policy" prints the statement ({message})'
-            )
-        elif code in _DISABLED:
-            kind = Disabled
-            text = f"{where}: the region is not enabled for the account, or does not accept its session token ({code})"
-        elif code in _GONE:
-            kind, text = Gone, f"{where}: {message}"
-        return kind(text, operation=str(operation), error_code=code, resource=resource)
-
-    def _loss(self, error: ClientError | BotoCoreError, operation: str) -> ScopeLost | None:
+    def _loss(self, error: ClientError | BotoCoreError, operation: Operation) -> ScopeLost | None:
         """The loss of the whole scope, if `error` means that; from then on no call is made."""
-        code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+        code, name = code_of(error), str(operation)
         if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
-            operation, text = ASSUME_ROLE, f"cannot assume the role of {self.scope} anew: {error}"
-        elif code in _EXPIRED:
+            name, text = ASSUME_ROLE, f"cannot assume the role of {self.scope} anew: {error}"
+        elif code in EXPIRED_CODES:
             text = f"the credentials of {self.scope} have expired ({code}): get new ones and run again"
         elif isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED:
             text = f"the endpoint of {self.scope} does not answer any more ({error}): run again later"
         else:
             return None
         with self._lock:
-            self._lost = self._lost or ScopeLost(text, operation=operation, error_code=code)
+            self._lost = self._lost or ScopeLost(text, operation=name, error_code=code)
             return self._lost
 
     def _count_unanswered(self) -> int:
@@ -340,7 +274,7 @@ class Api:
         if parsed_response is None:
             return
         self._unanswered = 0
-        throttled = parsed_response.get("Error", {}).get("Code") in _THROTTLED
+        throttled = parsed_response.get("Error", {}).get("Code") in THROTTLED_CODES
         if not throttled and parsed_response["ResponseMetadata"]["HTTPStatusCode"] != 429:
             rate.granted()
             return
@@ -368,52 +302,3 @@ def _put(parameters: dict[str, Any], path: str, value: object) -> None:
         _put(parameters.setdefault(name, {}), inner, value)
     else:
         parameters[name.removesuffix("[]")] = value
-
-
-def _resource(operation: Operation, asked: Mapping[str, Any]) -> str:
-    """What a call asked for, for a person: the repository, with the digest where it was an image."""
-    if operation.each is None:
-        return ""
-    arn = asked.get("resourceArn", "").partition(":repository/")[2]
-    name = asked.get("repositoryName") or arn or asked.get("replicationBackfillId")
-    digest = next((asked[member].get("imageDigest") for member in ("imageId", "subjectId") if member in asked), None)
-    return "@".join(filter(None, (str(name or ", ".join(asked.get("repositoryNames", ()))), digest)))
-
-
-def _take_body(
-    operation_model: OperationModel,
-    response_dict: dict[str, Any],
-    customized_response_dict: dict[str, Any],
-    **_: object,
-) -> None:
-    """Takes the body out of the hands of botocore's parser; a body that is not whole becomes an error to retry.
-
-    botocore retries the codes that it knows: `RequestTimeout` stands for a body that did not arrive whole, and
-    `ThrottlingException` for ECR's `ThrottleException`, which is on none of its lists.
-    """
-    body: bytes = response_dict["body"]
-    if response_dict["status_code"] >= 300:
-        response_dict["body"] = _texts_of_error(body).replace(b"ThrottleException", b"ThrottlingException")
-        return
-    try:
-        customized_response_dict[_BODY] = _response(body, operation_model)
-        response_dict["body"] = b"{}"
-    except NotWhole as error:
-        response_dict["status_code"] = 500
-        response_dict["body"] = orjson.dumps({"__type": "RequestTimeout", "message": str(error)})
-
-
-def _texts_of_error(body: bytes) -> bytes:
-    """An error as botocore's parser can read it, which raises anything on others: an object of texts."""
-    try:
-        members = parse(body)
-    except NotWhole:
-        members = {"message": body[:_LONGEST_ERROR].decode(errors="replace")}
-    return orjson.dumps({name: value for name, value in members.items() if isinstance(value, str)})
-
-
-def _response(body: bytes, operation_model: OperationModel) -> Response:
-    if len(body) > _DECODED_ALONE:
-        return Response(on_arrow_threads(decode, [body], operation_model))
-    members = parse(body)
-    return Response(body, {name: value for name, value in members.items() if isinstance(value, str)})

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TypeAlias, TypedDict
 
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from ecr_source.aws.access import ALL_REGIONS, Access
-from ecr_source.aws.accounts import CALL_ERRORS, Account, Caller, accounts_to_read, identify
+from ecr_source.aws.accounts import Account, Caller, accounts_to_read, identify
+from ecr_source.aws.error_codes import CALL_ERRORS, DENIED_CODES, code_of, message_of
 from ecr_source.aws.regions import always_enabled, check_region, partition_of, regions_with_ecr
 from ecr_source.aws.sessions import AccountSession, open_session
 from ecr_source.errors import CallFailed, ConfigurationError, Denied
@@ -286,13 +286,12 @@ def _why_not_assumed(account: Account) -> CallFailed | None:
 
 
 def _not_assumed(account: Account, error: Exception) -> CallFailed:
-    code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
-    text = f"cannot assume {account.role_arn}: {error}"
-    if code in ("AccessDenied", "AccessDeniedException"):
-        reason = error.response["Error"].get("Message", "") if isinstance(error, ClientError) else ""
-        text = (
-            f"cannot assume {account.role_arn}: access denied; allow {ASSUME_ROLE} in the caller's policy and in the"
-            f' role\'s trust policy, "ecr-source iam-policy" prints both ({reason})'
-        )
-        return Denied(text, operation=ASSUME_ROLE, error_code=code)
-    return CallFailed(text, operation=ASSUME_ROLE, error_code=code)
+    code = code_of(error)
+    if code not in DENIED_CODES:
+        return CallFailed(f"cannot assume {account.role_arn}: {error}", operation=ASSUME_ROLE, error_code=code)
+    return Denied(
+        f"cannot assume {account.role_arn}: access denied; allow {ASSUME_ROLE} in the caller's policy and in the role's"
+        f' trust policy, "ecr-source iam-policy" prints both ({message_of(error)})',
+        operation=ASSUME_ROLE,
+        error_code=code,
+    )

@@ -14,7 +14,8 @@ import pyarrow as pa
 from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.accounts import identify
-from ecr_source.aws.api import Api, Response
+from ecr_source.aws.api import Api
+from ecr_source.aws.response import Response
 from ecr_source.aws.scopes import Found, Scope, Unreachable, discover_scopes
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source.aws.api import Api, Response
+from ecr_source.aws.api import Api
 from ecr_source.aws.dispatch import Job
+from ecr_source.aws.response import Response
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Filling, OnlyWhere, Operation, Table
 from ecr_source.errors import (

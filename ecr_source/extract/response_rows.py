@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source.aws.api import Api, Response
+from ecr_source.aws.api import Api
 from ecr_source.aws.decode import on_arrow_threads
+from ecr_source.aws.response import Response
 from ecr_source.catalog.column import Asked, OfParent
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, Filling, Operation, Table

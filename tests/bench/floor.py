@@ -13,7 +13,8 @@ import duckdb
 import pyarrow as pa
 
 from ecr_source.aws.access import Access
-from ecr_source.aws.api import Api, Response
+from ecr_source.aws.api import Api
+from ecr_source.aws.response import Response
 from ecr_source.aws.scopes import Target, discover_scopes
 from ecr_source.catalog import GROUPS
 from ecr_source.catalog.schema import TIMESTAMP

@@ -1,0 +1,69 @@
+"""What the error codes of AWS mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from ecr_source.catalog.model import iam_action
+from ecr_source.catalog.table import Operation
+from ecr_source.errors import Absent, CallFailed, Denied, Disabled, Gone
+
+CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError)
+"""What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
+
+DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+GONE_CODES = {"RepositoryNotFoundException", "ImageNotFoundException"}
+THROTTLED_CODES = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+INVALID_CODES = {"InvalidParameterException", "ValidationException"}
+# Connecting has shown that the credentials are good, so a region that does not know them is not enabled.
+DISABLED_CODES = {"UnrecognizedClientException", "InvalidClientTokenId"}
+EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+REJECTED_CODES = {*EXPIRED_CODES, *DISABLED_CODES, "InvalidSignatureException", "SignatureDoesNotMatch"}
+
+
+def code_of(error: Exception) -> str:
+    """The service's code; of an error that is not the service's, such as a network's, its name."""
+    return error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+
+
+def message_of(error: Exception) -> str:
+    """The service's message; empty for an error that is not the service's."""
+    return error.response["Error"].get("Message", "") if isinstance(error, ClientError) else ""
+
+
+def failed_call(
+    error: ClientError | BotoCoreError, operation: Operation, asked: Mapping[str, Any], place: str
+) -> CallFailed:
+    """What `error` means for a call with the parameters `asked`: a `CallFailed`, or one of its subclasses."""
+    resource = _resource(operation, asked)
+    where = f"cannot call {operation}{f' of {resource}' if resource else ''} in {place}"
+    code, message = code_of(error), message_of(error)
+    kind, text = CallFailed, f"{where}: {code}: {message}" if isinstance(error, ClientError) else f"{where}: {error}"
+    if code in operation.absent:
+        kind = Absent
+    elif code in DENIED_CODES:
+        kind = Denied
+        text = (
+            f"{where}: access denied; allow {iam_action(operation)} in the caller's IAM policy,"
+            f' "ecr-source iam-policy" prints the statement ({message})'
+        )
+    elif code in DISABLED_CODES:
+        kind = Disabled
+        text = f"{where}: the region is not enabled for the account, or does not accept its session token ({code})"
+    elif code in GONE_CODES:
+        kind, text = Gone, f"{where}: {message}"
+    return kind(text, operation=str(operation), error_code=code, resource=resource)
+
+
+def _resource(operation: Operation, asked: Mapping[str, Any]) -> str:
+    """What a call asked for, for a person: the repository, with the digest where it was an image."""
+    if operation.each is None:
+        return ""
+    arn = asked.get("resourceArn", "").partition(":repository/")[2]
+    name = asked.get("repositoryName") or arn or asked.get("replicationBackfillId")
+    digest = next((asked[member].get("imageDigest") for member in ("imageId", "subjectId") if member in asked), None)
+    return "@".join(filter(None, (str(name or ", ".join(asked.get("repositoryNames", ()))), digest)))
