@@ -20,7 +20,7 @@ from ecr_source.aws.rate import Rate
 from ecr_source.aws.response import BODY, Response, take_body
 from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
 from ecr_source.catalog.model import is_paginated, takes
-from ecr_source.catalog.table import Operation
+from ecr_source.catalog.table import OnlyWhere, Operation
 from ecr_source.errors import (
     BudgetSpent,
     CallFailed,
@@ -184,6 +184,18 @@ class Api:
                 continue
             number += 1
             yield response
+
+    def tells(self, where: OnlyWhere) -> bool:
+        """Whether the operation of `where` answers with its value at its path.
+
+        Raises:
+            CallFailed: and its subclasses.
+        """
+        member, *inner = where.path.split(".")
+        value = next(self.pages(where.operation)).member(member)
+        for name in inner:
+            value = value.get(name) if isinstance(value, dict) else None
+        return bool(value == where.value)
 
     def decode(self, operation: Operation, responses: Sequence[Response]) -> pa.Table:
         """The responses as one table, a row each, in their order.

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
 from ecr_source.aws.rate import Rate
 
 Job: TypeAlias = Callable[[], None]
 """Something to ask: one call or one listing."""
+
+_Item = TypeVar("_Item")
 
 # How long to wait, at most, before looking again whose turn it is: rates change while one waits.
 _LOOK_AGAIN = 0.05
@@ -122,3 +124,12 @@ def _do(job: Job, rate: Rate) -> None:
         job()
     finally:
         rate.job_ended()
+
+
+def one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """The items, each made while the one before it is worked on."""
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        following = pool.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = pool.submit(next, items, None)
+            yield item

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ecr_source.aws.api import Api
+from ecr_source.aws.response import Response
 from ecr_source.catalog.table import Operation
 from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost, as_sentence
-from ecr_source.statuses import FAILED
+from ecr_source.extract.response_rows import ParentRow
+from ecr_source.statuses import COMPLETE, FAILED, PARTIAL, POSTPONED
+
+_NOT_FOUND = {"REPOSITORY_NOT_FOUND", "RepositoryNotFoundException", "ImageNotFound"}
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,30 @@ class ReadError:
     error_code: str
     message: str
     status: str
+
+
+@dataclass(frozen=True)
+class AnswerFailure:
+    """What a response says that it could not answer for: the repository is the error's `resource`."""
+
+    digest: str | None
+    error: CallFailed
+
+
+def failures_in(
+    api: Api, operation: Operation, responses: Sequence[Response], asked: ParentRow
+) -> Iterator[AnswerFailure]:
+    """What responses say that they could not answer for, but what does not exist."""
+    listed = operation.failures
+    if listed is None or not any(response.member(listed) for response in responses):
+        return
+    for failure in api.decode(operation, responses)[listed].combine_chunks().flatten().to_pylist():
+        code, reason = failure["failureCode"] or "no failureCode", failure["failureReason"] or ""
+        if code not in _NOT_FOUND:
+            name = failure.get("repositoryName") or asked["repository_name"]
+            message = f"cannot call {operation} of {name} in {api.scope}: {code}: {reason}"
+            error = CallFailed(message, operation=str(operation), error_code=code, resource=name)
+            yield AnswerFailure((failure.get("imageId") or {}).get("imageDigest"), error)
 
 
 @dataclass
@@ -56,6 +85,13 @@ class Failures:
         with self._lock:
             self.images.add(f"{repository}@{digest}")
         self._note(error, _resource(error) or repository)
+
+    def except_answer(self, failure: AnswerFailure) -> None:
+        """A response says that it could not answer for this image or, without a digest, for this repository."""
+        if failure.digest:
+            self.except_image(failure.error.resource, failure.digest, failure.error)
+        else:
+            self.except_repositories({failure.error.resource}, failure.error)
 
     def note(self, error: Exception) -> None:
         """Notes an error, once for each repository and code."""
@@ -94,3 +130,12 @@ class Left:
 
     def __str__(self) -> str:
         return f"{len(self.images):,} images" if self.images else f"{len(self.repositories):,} repositories"
+
+
+def status_of(above: str, failures: Failures, left: Left, *, answered: bool) -> str:
+    """The status of an operation that was asked, in which `above` is that of the rows it was asked for."""
+    if not (failures.repositories or failures.images or left.images) or above != COMPLETE:
+        return above
+    if answered or not (failures.errors or left.by_budget):
+        return PARTIAL
+    return failures.errors[0].status if failures.errors else POSTPONED

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import TIMESTAMP
-from ecr_source.catalog.table import AskAgain, Table
+from ecr_source.catalog.table import AskAgain, Filling, Table
 from ecr_source.statuses import NO_ANSWER
 
 NEVER = datetime.fromtimestamp(0, UTC)
@@ -114,6 +114,18 @@ def choose(
     wanted = pc.and_(inside, pc.invert(known))
     ask, asked_before = _in_order_of_need(images.filter(wanted), names.filter(wanted), earlier, earlier_names)
     return Choice(ask, images.filter(pc.invert(inside)), names.filter(pc.and_(inside, known)), asked_before)
+
+
+def kept_rows(
+    earlier: Earlier, table: Table, filling: Filling, scope: Scope, images: pa.StringArray
+) -> Iterator[pa.Table]:
+    """The rows of earlier runs for images of these names in the registry, some at a time."""
+    kept = earlier.names(images)
+    asked = filling.column_of("image_digest")
+    for batch in earlier.rows(table, scope) if len(kept) else ():
+        named = ["image_digest" if name == asked else name for name in batch.schema.names]
+        mask = pc.is_in(image_names(batch.rename_columns(named)), kept)
+        yield pa.Table.from_batches([batch]).filter(mask)
 
 
 def image_names(rows: pa.Table | pa.RecordBatch) -> pa.Array:

@@ -21,7 +21,8 @@ from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
 from ecr_source.extract.failures import ReadError
 from ecr_source.extract.image_selection import NEVER, Bounds, Earlier, NoEarlierRuns
-from ecr_source.extract.operation import Parents, Reading
+from ecr_source.extract.operation import Reading
+from ecr_source.extract.questions import Parents
 from ecr_source.extract.spool import TableFile
 from ecr_source.statuses import PARTIAL, POSTPONED, READ, SKIPPED
 
@@ -222,7 +223,7 @@ class _ScopeWalk:
             file for reading in readings for table, file in reading.files.items() if table not in self._tables
         ]:
             file.path.unlink()
-        errors = [error for reading in readings for error in reading.errors if not self._is_replaced(reading)]
+        errors = [error for reading in readings for error in reading.failures.errors if not self._is_replaced(reading)]
         if self._region_from == FROM_BOTOCORE:
             # That a region of botocore's list is not enabled is what reading it was to find out.
             errors = [error for error in errors if error.status != Disabled.status]
@@ -260,8 +261,15 @@ class _ScopeWalk:
         if operation.parent is None:
             return None
         above = self._readings[operation.parent.operation]
-        files = above.files
-        return Parents(above, files.get(operation.parent), files.get(IMAGE_TAGS), self._walk.bounds, self._walk.earlier)
+        return Parents(
+            status=above.status,
+            named=above.named,
+            excepted=above.failures.repositories,
+            file=above.files.get(operation.parent),
+            tags=above.files.get(IMAGE_TAGS),
+            bounds=self._walk.bounds,
+            earlier=self._walk.earlier,
+        )
 
     def _is_wanted(self, operation: Operation) -> bool:
         """Whether it is read: not one that only stands in for others that could be read."""
@@ -276,7 +284,7 @@ class _ScopeWalk:
         readings = [self._readings[operation] for operation in operations]
         counted = [reading for reading in readings if not self._is_replaced(reading)]
         first = [operation for operation in self._readings if self._first_table(operation) is table]
-        excepted = {name for reading in counted for name in reading.excepted}
+        excepted = {name for reading in counted for name in reading.failures.repositories}
         return TableRead(
             table=table,
             status=overall_status([reading.status for reading in counted]),

@@ -1,0 +1,120 @@
+"""What is to be asked of one operation: nothing, its listing, single items, or a call for each value or row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import EachRow, EachValue, Operation
+from ecr_source.extract.image_selection import IMAGE, Bounds, Earlier, image_names
+from ecr_source.extract.response_rows import ParentRow
+from ecr_source.extract.spool import TableFile
+from ecr_source.statuses import SKIPPED
+
+_ROWS_AT_A_TIME = 10_000
+
+
+@dataclass(frozen=True)
+class Parents:
+    """The rows that an operation is called for: those of `file`, of a table that was read with this `status`.
+
+    Of it only the repositories of `named` were read, if any are, and those that are `excepted` were not. `tags` are the
+    rows of image_tags, where images are chosen; `bounds` and `earlier` say which images are asked again.
+    """
+
+    status: str
+    named: list[str] | None
+    excepted: Collection[str]
+    file: TableFile | None
+    tags: TableFile | None
+    bounds: Bounds
+    earlier: Earlier
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing is asked: how that stands in the ledger, and what a person should know of it."""
+
+    status: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The whole listing; where images are named, only rows of these count."""
+
+    images: pa.StringArray | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """The items of these names."""
+
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ForRows:
+    """A call for each row of `file`, or for some at a time."""
+
+    each: EachRow
+    file: TableFile
+
+
+Question: TypeAlias = Nothing | Listing | Named | EachValue | ForRows
+
+
+def question_of(operation: Operation, names: Sequence[str] | None, parents: Parents | None) -> Question:
+    """What to ask, for rows of the parent table, if there is one; of a listing only what is named, if `names` are."""
+    if parents is not None:
+        if parents.file is None:
+            return Nothing(parents.status)
+        if isinstance(operation.each, EachRow):
+            return ForRows(operation.each, parents.file)
+        return Listing(image_names(rows_of(parents.file, IMAGE)))
+    if names is not None:
+        return Named(names) if operation.names else Nothing(SKIPPED, "only single repositories were asked for")
+    return operation.each if isinstance(operation.each, EachValue) else Listing()
+
+
+def calls_for(each: EachRow, rows: Iterable[ParentRow]) -> Iterator[tuple[list[ParentRow], dict[str, Any]]]:
+    """The rows of each call, and its parameters: as many rows as it takes, of those that follow one another."""
+    scalars = {name: column for name, column in each.asked.items() if "[]" not in name}
+    lists = {name: column for name, column in each.asked.items() if "[]" in name}
+    for _, alike in groupby(rows, key=lambda row: [row[column] for column in scalars.values()]):
+        while batch := list(islice(alike, each.at_a_time)):
+            parameters: dict[str, Any] = {name: batch[0][column] for name, column in scalars.items()}
+            yield batch, parameters | {name: [row[column] for row in batch] for name, column in lists.items()}
+
+
+def all_rows(file: TableFile, columns: Sequence[str]) -> Iterator[ParentRow]:
+    """The rows as they come."""
+    for batch in file.batches(_ROWS_AT_A_TIME, columns):
+        yield from batch.to_pylist()
+
+
+def rows_from(file: TableFile, columns: Sequence[str], first: str) -> Iterator[ParentRow]:
+    """The rows in the order of their repositories' names, from `first` on, and then those before it."""
+    rows = rows_of(file, columns).sort_by("repository_name")
+    later = pc.greater_equal(rows["repository_name"], first)
+    for part in (rows.filter(later), rows.filter(pc.invert(later))):
+        yield from each_row(part)
+
+
+def each_row(rows: pa.Table) -> Iterator[ParentRow]:
+    """The rows of a table, some at a time in memory as Python objects."""
+    for batch in rows.to_batches(_ROWS_AT_A_TIME):
+        yield from batch.to_pylist()
+
+
+def rows_of(file: TableFile, columns: Sequence[str]) -> pa.Table:
+    """These columns of a file, each once."""
+    names = list(dict.fromkeys(columns))
+    schema = pa.schema([arrow_schema(file.table).field(name) for name in names])
+    return pa.Table.from_batches(file.batches(columns=names), schema).combine_chunks()
