@@ -211,10 +211,10 @@ def _replace(
     # In one pair of parentheses, because dlt joins it with AND.
     condition = "(" + " OR ".join(_rows_of(file, dialect, qualifier) for file in files) + ")"
     empty = schema.empty_table()
-    hints = dlt.mark.make_hints(
+    # Hints on an item would make a file and a job more.
+    dlt.current.resource().apply_hints(
         write_disposition=write_disposition, additional_table_hints={"x-merge-destination-scope": condition}
     )
-    yield dlt.mark.with_hints(empty, hints)
     for file, path in zip(files, paths, strict=True):
         yield dlt.mark.with_file_import(str(path), "parquet", file.rows, empty)
         path.unlink()  # dlt has linked or copied it
