@@ -20,8 +20,8 @@ from ecr_source.destinations.postgres_lock import loading_alone
 from ecr_source.destinations.storable import WithoutNul
 from ecr_source.destinations.warehouse import SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
+from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rewriting import rewrite
-from ecr_source.extract.walk import ScopeRead
 
 if TYPE_CHECKING:
     from ecr_source.destinations.postgres_client import ExactPostgresClient

@@ -21,7 +21,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltResource
 
 from ecr_source.errors import ConfigurationError, DestinationUnusable
-from ecr_source.extract.walk import ScopeRead
+from ecr_source.extract.results import ScopeRead
 
 SNAPSHOT = "snapshot"
 

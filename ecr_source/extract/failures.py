@@ -11,20 +11,10 @@ from ecr_source.aws.response import Response
 from ecr_source.catalog.table import Operation
 from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost, as_sentence
 from ecr_source.extract.response_rows import ParentRow
+from ecr_source.extract.results import ReadError
 from ecr_source.statuses import COMPLETE, FAILED, PARTIAL, POSTPONED
 
 _NOT_FOUND = {"REPOSITORY_NOT_FOUND", "RepositoryNotFoundException", "ImageNotFound"}
-
-
-@dataclass(frozen=True)
-class ReadError:
-    """Something that could not be read: a row of `extraction_errors`."""
-
-    operation: str
-    resource: str
-    error_code: str
-    message: str
-    status: str
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from ecr_source.aws.scopes import ASSUME_ROLE
 from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES, TABLES, group_of, operations_of
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.errors import IncompleteRun
-from ecr_source.extract.failures import ReadError
-from ecr_source.extract.walk import ScopeRead, TableRead, overall_status
+from ecr_source.extract.results import ReadError, ScopeRead, TableRead, overall_status
 from ecr_source.statuses import POSTPONED, READ, SKIPPED
 
 NOT_LOADED = "load"

@@ -19,12 +19,11 @@ from ecr_source.aws.scopes import FROM_BOTOCORE, Found, Scope, Target, Unreachab
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
-from ecr_source.extract.failures import ReadError
 from ecr_source.extract.image_selection import NEVER, Bounds, Earlier, NoEarlierRuns
 from ecr_source.extract.operation import Reading
 from ecr_source.extract.questions import Parents
-from ecr_source.extract.spool import TableFile
-from ecr_source.statuses import PARTIAL, POSTPONED, READ, SKIPPED
+from ecr_source.extract.results import ReadError, ScopeRead, TableRead, overall_status
+from ecr_source.statuses import POSTPONED, READ
 
 SCOPES_AT_A_TIME = 8
 _SECONDS_BETWEEN_SIGNALS = 0.2
@@ -54,61 +53,6 @@ class Unobserved:
 
     def scope_ended(self, read: ScopeRead) -> None:
         """Does nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableRead:
-    """How the reading of one table in one scope ended: a row of `extraction_scopes`.
-
-    `files` are those of the operations that were read; `note` says what a person should know of how it was read.
-    """
-
-    table: Table
-    status: str
-    files: list[TableFile]
-    usage: Usage
-    excepted_repositories: int
-    note: str
-    started_at: datetime
-    finished_at: datetime
-    resumes_at: str = ""
-    is_postponed: bool = False
-
-    @classmethod
-    def unread(cls, table: Table, status: str) -> TableRead:
-        """A table of which nothing was asked."""
-        now = datetime.now(UTC)
-        return cls(
-            table=table,
-            status=status,
-            files=[],
-            usage=Usage(),
-            excepted_repositories=0,
-            note="",
-            started_at=now,
-            finished_at=now,
-            is_postponed=status == POSTPONED,
-        )
-
-    @property
-    def rows(self) -> int:
-        """How many rows were read."""
-        return sum(file.rows for file in self.files)
-
-
-@dataclass(frozen=True)
-class ScopeRead:
-    """What came of one scope."""
-
-    scope: Scope
-    region_from: str
-    tables: list[TableRead]
-    errors: list[ReadError]
-
-    @property
-    def status(self) -> str:
-        """The status of the scope, from those of its tables."""
-        return overall_status([table.status for table in self.tables])
 
 
 @dataclass(frozen=True)
@@ -314,17 +258,6 @@ def _stages(operations: Sequence[Operation]) -> list[list[Operation]]:
 
 def _depth(operation: Operation) -> int:
     return 0 if operation.parent is None else 1 + _depth(operation.parent.operation)
-
-
-def overall_status(statuses: Sequence[str]) -> str:
-    """The status of a table from those of its operations, of a group from those of its tables.
-
-    It is read, if one was; complete, if all were completely.
-    """
-    distinct = set(statuses) - {SKIPPED} or {SKIPPED}
-    if len(distinct) == 1:
-        return distinct.pop()
-    return PARTIAL if distinct & READ else next(status for status in statuses if status in distinct)
 
 
 def _sum(usages: Sequence[Usage]) -> Usage:

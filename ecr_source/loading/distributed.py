@@ -17,11 +17,10 @@ from ecr_source.catalog.table import Table
 from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.literals import literal
 from ecr_source.errors import CallFailed
-from ecr_source.extract.failures import ReadError
 from ecr_source.extract.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
 from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
+from ecr_source.extract.results import ReadError, ScopeRead, TableRead
 from ecr_source.extract.rewriting import rewrite
-from ecr_source.extract.walk import ScopeRead, TableRead
 from ecr_source.loading.configuration import access_of, resolve_settings
 from ecr_source.loading.load import load, load_alone
 from ecr_source.loading.modes import Items, Snapshot

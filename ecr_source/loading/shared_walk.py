@@ -19,9 +19,10 @@ from ecr_source.errors import ConfigurationError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, group_of_name
 from ecr_source.extract.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
+from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rewriting import rewrite
 from ecr_source.extract.spool import TableFile
-from ecr_source.extract.walk import ScopeRead, Walk
+from ecr_source.extract.walk import Walk
 from ecr_source.loading.current import current_destination, current_pipeline
 from ecr_source.loading.dataset import Dataset, EarlierRuns
 from ecr_source.loading.kept_settings import keep_settings

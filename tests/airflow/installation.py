@@ -60,6 +60,7 @@ class Airflow:
             "AIRFLOW_CONN_ECR_WAREHOUSE": json.dumps(_connection(self.warehouse)),
         }
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._token: str | None = None
 
     def run(
         self, *arguments: str, settings: Mapping[str, str | None] | None = None
@@ -97,10 +98,29 @@ class Airflow:
         """kill -9 for the worker and all tasks that it runs, as when its machine is gone."""
         os.killpg(self._workers[name].pid, signal.SIGKILL)
 
-    def request(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """What the REST API answers the administrator."""
-        token = self._ask("/auth/token", {"username": USER, "password": PASSWORD}, {})["access_token"]
-        return self._ask(f"/api/v2/{path}", body, {"Authorization": f"Bearer {token}"})
+    def unpause(self) -> None:
+        """Switches the DAG on, as `airflow dags unpause`: Airflow's command takes seconds to start, this does not."""
+        self.request("dags/ecr", {"is_paused": False}, method="PATCH")
+
+    def trigger(self, run_id: str, conf: Mapping[str, Any]) -> None:
+        """Starts a run without a data interval, as `airflow dags trigger`."""
+        self.request("dags/ecr/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": conf})
+
+    def backfill(self, days: tuple[str, str], conf: Mapping[str, Any], reprocess_behavior: str) -> None:
+        """Starts a run for each day from the first to the last, as `airflow backfill create`."""
+        first, last = (f"{day}T00:00:00Z" for day in days)
+        body = {"dag_id": "ecr", "from_date": first, "to_date": last, "dag_run_conf": conf, "max_active_runs": 4}
+        self.request("backfills", body | {"reprocess_behavior": reprocess_behavior, "run_backwards": False})
+
+    def log_of(self, run_id: str, task_id: str) -> str:
+        """What the first try of a task wrote."""
+        return json.dumps(self.request(f"dags/ecr/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"), ensure_ascii=False)
+
+    def request(self, path: str, body: Mapping[str, Any] | None = None, *, method: str | None = None) -> Any:
+        """What the REST API answers the administrator; a body is posted unless `method` says otherwise."""
+        if self._token is None:
+            self._token = self._ask("/auth/token", {"username": USER, "password": PASSWORD})["access_token"]
+        return self._ask(f"/api/v2/{path}", body, method)
 
     def _wait_until_ready(self) -> None:
         """Until the scheduler and the DAG processor have told of themselves; tasks wait for the workers."""
@@ -119,11 +139,12 @@ class Airflow:
     def _dags(self) -> list[str]:
         return [dag["dag_id"] for dag in self.request("dags")["dags"]]
 
-    def _ask(self, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Any:
+    def _ask(self, path: str, body: Mapping[str, Any] | None, method: str | None = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"{self.address}{path}", content, {"Content-Type": "application/json", **headers}
-        )
+        headers = {"Content-Type": "application/json"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(f"{self.address}{path}", content, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 
@@ -224,7 +245,10 @@ def _environment(folder: Path, metadata: str, address: str, redis_port: int) -> 
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         "DATABASE__SQL_ALCHEMY_CONN": metadata.replace("postgresql:", "postgresql+psycopg2:"),
+        # The file with the DAG does not change while tests run: to parse it again takes a processor from the tasks.
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": _ALIVE_WITHIN,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     }

@@ -66,7 +66,7 @@ def airflow(postgres: Postgres, server: EcrServer) -> Iterator[Airflow]:
 def scheduled(airflow: Airflow) -> Iterator[Airflow]:
     """With the services running and the DAG switched on."""
     with airflow.services():
-        assert airflow.run("dags", "unpause", "ecr").returncode == 0
+        airflow.unpause()
         yield airflow
 
 
@@ -76,9 +76,10 @@ def _recovered(server: EcrServer) -> Iterator[None]:
     server.recover()
 
 
-def conf(dataset: str, **more: Any) -> str:
+def conf(dataset: str, **more: Any) -> dict[str, Any]:
+    """The parameters of a run that loads into a dataset by the warehouse's connection."""
     settings = {"tables": TABLES, "regions": REGIONS} | more.pop("settings", {})
-    return json.dumps({"destination_conn_id": WAREHOUSE_CONNECTION, "dataset": dataset, "settings": settings} | more)
+    return {"destination_conn_id": WAREHOUSE_CONNECTION, "dataset": dataset, "settings": settings} | more
 
 
 def contents(postgres: Postgres, url: str, dataset: str) -> dict[str, list[Row]]:
@@ -95,37 +96,11 @@ def ended(airflow: Airflow, run_id: str) -> str:
     deadline = time.monotonic() + ENDED_WITHIN
     while (state := airflow.request(f"dags/ecr/dagRuns/{run_id}")["state"]) not in ("success", "failed"):
         assert time.monotonic() < deadline, airflow.log()
-        time.sleep(1)
+        time.sleep(0.5)
     return str(state)
 
 
 # dag.test()
-
-
-def test_the_dag_loads_every_scope_and_writes_one_ledger(airflow: Airflow, postgres: Postgres) -> None:
-    done = airflow.run("dags", "test", "ecr", "2026-11-20", "--conf", conf("tested"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    repositories = "SELECT region, count(*) FROM tested.repositories GROUP BY 1 ORDER BY 1"
-    assert postgres.rows(airflow.warehouse, repositories) == [(region, 9) for region in REGIONS]
-    ledger = "SELECT DISTINCT region, status FROM tested.extraction_scopes ORDER BY 1"
-    assert postgres.rows(airflow.warehouse, ledger) == [(region, "complete") for region in REGIONS]
-    runs = "SELECT count(DISTINCT run_id), min(run_id) LIKE 'manual%' FROM tested.extraction_scopes"
-    assert postgres.rows(airflow.warehouse, runs) == [(1, True)]
-    fresh = "SELECT count(*) FROM tested.ecr_freshness WHERE table_name = 'repositories' AND complete_as_of IS NOT NULL"
-    assert postgres.rows(airflow.warehouse, fresh) == [(2,)]
-
-
-def test_the_last_task_fails_and_names_what_is_incomplete(
-    airflow: Airflow, server: EcrServer, postgres: Postgres
-) -> None:
-    server.fail(DENIED, region="us-east-1")
-    done = airflow.run("dags", "test", "ecr", "2026-11-20", "--conf", conf("denied"))
-    assert done.returncode != 0
-    sentence = f"cannot call ecr:DescribeRepositories in {ACCOUNT}/us-east-1: access denied"
-    assert sentence in done.stdout + done.stderr
-    assert postgres.rows(airflow.warehouse, "SELECT DISTINCT region FROM denied.repositories") == [("eu-west-1",)]
-    ledger = "SELECT region, status FROM denied.extraction_scopes WHERE table_name = 'repositories' ORDER BY 1"
-    assert postgres.rows(airflow.warehouse, ledger) == [("eu-west-1", "complete"), ("us-east-1", "denied")]
 
 
 def test_the_warehouse_may_stand_in_airflows_variable_for_dlt(airflow: Airflow, postgres: Postgres) -> None:
@@ -133,21 +108,16 @@ def test_the_warehouse_may_stand_in_airflows_variable_for_dlt(airflow: Airflow, 
         "AIRFLOW_VAR_DLT_SECRETS_TOML": f'[destination.postgres]\ncredentials = "{airflow.warehouse}"',
         "DESTINATION__POSTGRES__CREDENTIALS": None,
     }
-    options = conf("by_variable", destination_conn_id=None)
+    options = json.dumps(conf("by_variable", destination_conn_id=None))
     done = airflow.run("dags", "test", "ecr", "2026-11-21", "--conf", options, settings=settings)
     assert done.returncode == 0, done.stdout + done.stderr
     assert postgres.rows(airflow.warehouse, "SELECT count(*) FROM by_variable.repositories") == [(9 * len(REGIONS),)]
 
 
-def test_a_connection_that_does_not_exist_is_not_taken_for_the_credentials_of_the_machine(airflow: Airflow) -> None:
-    done = airflow.run("dags", "test", "ecr", "2026-11-22", "--conf", conf("mistyped", aws_conn_id="mistyped"))
-    assert done.returncode != 0
-    assert "mistyped" in done.stdout + done.stderr
-
-
 # Scheduler, Celery, two workers
 
 
+@pytest.mark.nightly
 def test_one_command_starts_it_for_a_person_to_look_at_and_leaves_nothing_behind() -> None:
     command = ["make", "--no-print-directory", "airflow"]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -184,6 +154,35 @@ def test_the_dag_is_there_to_be_looked_at(scheduled: Airflow) -> None:
         ("load", True),
         ("write_ledger", False),
     ]
+
+
+def test_the_dag_loads_every_scope_and_writes_one_ledger(scheduled: Airflow, postgres: Postgres) -> None:
+    assert trigger(scheduled, "tested") == "success"
+    repositories = "SELECT region, count(*) FROM tested.repositories GROUP BY 1 ORDER BY 1"
+    assert postgres.rows(scheduled.warehouse, repositories) == [(region, 9) for region in REGIONS]
+    ledger = "SELECT DISTINCT region, status FROM tested.extraction_scopes ORDER BY 1"
+    assert postgres.rows(scheduled.warehouse, ledger) == [(region, "complete") for region in REGIONS]
+    runs = "SELECT DISTINCT run_id FROM tested.extraction_scopes"
+    assert postgres.rows(scheduled.warehouse, runs) == [("tested",)]
+    fresh = "SELECT count(*) FROM tested.ecr_freshness WHERE table_name = 'repositories' AND complete_as_of IS NOT NULL"
+    assert postgres.rows(scheduled.warehouse, fresh) == [(2,)]
+
+
+def test_the_last_task_fails_and_names_what_is_incomplete(
+    scheduled: Airflow, server: EcrServer, postgres: Postgres
+) -> None:
+    server.fail(DENIED, region="us-east-1")
+    assert trigger(scheduled, "denied") == "failed"
+    sentence = f"cannot call ecr:DescribeRepositories in {ACCOUNT}/us-east-1: access denied"
+    assert sentence in scheduled.log_of("denied", "write_ledger")
+    assert postgres.rows(scheduled.warehouse, "SELECT DISTINCT region FROM denied.repositories") == [("eu-west-1",)]
+    ledger = "SELECT region, status FROM denied.extraction_scopes WHERE table_name = 'repositories' ORDER BY 1"
+    assert postgres.rows(scheduled.warehouse, ledger) == [("eu-west-1", "complete"), ("us-east-1", "denied")]
+
+
+def test_a_connection_that_does_not_exist_is_not_taken_for_the_credentials_of_the_machine(scheduled: Airflow) -> None:
+    assert trigger(scheduled, "mistyped", aws_conn_id="mistyped") == "failed"
+    assert "`mistyped` isn't defined" in scheduled.log_of("mistyped", "find")
 
 
 def test_the_commands_of_the_readme_run_as_pasted(scheduled: Airflow, postgres: Postgres, tmp_path: Path) -> None:
@@ -248,8 +247,7 @@ LOADED_AT = "SELECT DISTINCT region, extracted_at FROM {}.repositories"
 
 def trigger(airflow: Airflow, run_id: str, **options: Any) -> str:
     """A run into the dataset of its name, to its end; its state."""
-    triggered = airflow.run("dags", "trigger", "ecr", "--run-id", run_id, "--conf", conf(run_id, **options))
-    assert triggered.returncode == 0, triggered.stderr
+    airflow.trigger(run_id, conf(run_id, **options))
     return ended(airflow, run_id)
 
 
@@ -263,9 +261,8 @@ def test_a_worker_that_is_killed_while_it_loads_costs_nothing_but_a_retry(
     assert trigger(scheduled, "killed", settings=settings) == "success"
     for region in regions:
         server.registry(region).put("new in every region")
-    again = conf("killed", settings=settings)
     with table_locked(scheduled.warehouse, "killed.repositories") as waiting:
-        assert scheduled.run("dags", "trigger", "ecr", "--run-id", "again", "--conf", again).returncode == 0
+        scheduled.trigger("again", conf("killed", settings=settings))
         wait_until(scheduled, lambda: bool(waiting()))
         scheduled.kill_worker(waiting())
     assert ended(scheduled, "again") == "success"
@@ -329,11 +326,7 @@ def test_a_backfill_of_seven_days_loads_each_day_once_also_where_days_are_filled
     tables = ["repositories.repositories", "repository_scanning_configurations"]
     options = conf("filled", mode="incremental", settings={"regions": ["eu-west-1"], "tables": tables})
     for behaviour, last_day in (("none", days[-1]), ("completed", days[1])):
-        done = scheduled.run(
-            *("backfill", "create", "--dag-id", "ecr", "--from-date", days[0], "--to-date", last_day),
-            *("--dag-run-conf", options, "--max-active-runs", "4", "--reprocess-behavior", behaviour),
-        )
-        assert done.returncode == 0, done.stderr
+        scheduled.backfill((days[0], last_day), options, behaviour)
         wait_until(scheduled, lambda: is_filled(scheduled))
         runs = scheduled.request("dags/ecr/dagRuns?run_type=backfill&limit=100")["dag_runs"]
         assert [run["state"] for run in runs] == ["success"] * len(days)

@@ -43,7 +43,8 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.extract.image_selection import NoEarlierRuns
-from ecr_source.extract.walk import ScopeRead, TableRead, Walk
+from ecr_source.extract.results import ScopeRead, TableRead
+from ecr_source.extract.walk import Walk
 from tests.conftest import make_pipeline
 from tests.extract import oracle
 from tests.extract.mutations import Mutation, mutate

@@ -1,0 +1,90 @@
+"""What came of reading: of a scope, of each table in it, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ecr_source.aws.api import Usage
+from ecr_source.aws.scopes import Scope
+from ecr_source.catalog.table import Table
+from ecr_source.extract.spool import TableFile
+from ecr_source.statuses import PARTIAL, POSTPONED, READ, SKIPPED
+
+
+@dataclass(frozen=True)
+class ReadError:
+    """Something that could not be read: a row of `extraction_errors`."""
+
+    operation: str
+    resource: str
+    error_code: str
+    message: str
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRead:
+    """How the reading of one table in one scope ended: a row of `extraction_scopes`.
+
+    `files` are those of the operations that were read; `note` says what a person should know of how it was read.
+    """
+
+    table: Table
+    status: str
+    files: list[TableFile]
+    usage: Usage
+    excepted_repositories: int
+    note: str
+    started_at: datetime
+    finished_at: datetime
+    resumes_at: str = ""
+    is_postponed: bool = False
+
+    @classmethod
+    def unread(cls, table: Table, status: str) -> TableRead:
+        """A table of which nothing was asked."""
+        now = datetime.now(UTC)
+        return cls(
+            table=table,
+            status=status,
+            files=[],
+            usage=Usage(),
+            excepted_repositories=0,
+            note="",
+            started_at=now,
+            finished_at=now,
+            is_postponed=status == POSTPONED,
+        )
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read."""
+        return sum(file.rows for file in self.files)
+
+
+@dataclass(frozen=True)
+class ScopeRead:
+    """What came of one scope."""
+
+    scope: Scope
+    region_from: str
+    tables: list[TableRead]
+    errors: list[ReadError]
+
+    @property
+    def status(self) -> str:
+        """The status of the scope, from those of its tables."""
+        return overall_status([table.status for table in self.tables])
+
+
+def overall_status(statuses: Sequence[str]) -> str:
+    """The status of a table from those of its operations, of a group from those of its tables.
+
+    It is read, if one was; complete, if all were completely.
+    """
+    distinct = set(statuses) - {SKIPPED} or {SKIPPED}
+    if len(distinct) == 1:
+        return distinct.pop()
+    return PARTIAL if distinct & READ else next(status for status in statuses if status in distinct)
