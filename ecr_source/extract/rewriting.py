@@ -40,10 +40,8 @@ def _rewritten(value: object, rewriter: Rewriter) -> object:
             return value
         case str():
             return rewriter.text(value)
-        case list():
-            return [_rewritten(one, rewriter) for one in value]
-        case tuple():
-            return tuple(_rewritten(one, rewriter) for one in value)
+        case list() | tuple() | set() | frozenset():
+            return type(value)(_rewritten(one, rewriter) for one in value)
         case Mapping():
             return {name: _rewritten(one, rewriter) for name, one in value.items()}
     if not is_dataclass(value) or isinstance(value, type):
