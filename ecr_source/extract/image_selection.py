@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,46 +36,27 @@ class Bounds:
     max_age: timedelta = timedelta(days=7)
 
 
-class Earlier(Protocol):
-    """What earlier runs loaded."""
+class Earlier:
+    """What earlier runs loaded; of this class itself: nothing."""
 
     def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
         """The newest row of each image in `record`; None unless all of `tables` were loaded."""
-
-    def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """The rows of `table` as they are, with its Arrow schema, to be kept where images are not asked again."""
-
-    def resumes_at(self, table: Table, scope: Scope) -> str:
-        """The repository at which the budget of the last run ended for `table`; empty if it did not."""
-
-    def last_read(self, table: Table, scope: Scope) -> datetime:
-        """When `table` was read last, completely or in part; `NEVER` if it was not."""
-
-    def names(self, names: pa.Array) -> pa.Array:
-        """The names that images have in the rows of earlier runs, where that is not how the registry names them."""
-
-
-class NoEarlierRuns:
-    """What there is to know of earlier runs when there were none."""
-
-    def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
-        """No image was asked about."""
         return None
 
     def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """There are no rows to keep."""
+        """The rows of `table` as they are, with its Arrow schema, to be kept where images are not asked again."""
         return iter(())
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
-        """No budget ended anywhere."""
+        """The repository at which the budget of the last run ended for `table`; empty if it did not."""
         return ""
 
     def last_read(self, table: Table, scope: Scope) -> datetime:
-        """No table was read."""
+        """When `table` was read last, completely or in part; `NEVER` if it was not."""
         return NEVER
 
-    def names(self, names: pa.Array) -> pa.Array:
-        """Images are named as the registry names them."""
+    def names(self, names: pa.StringArray) -> pa.StringArray:
+        """The names that images have in the rows of earlier runs, where that is not how the registry names them."""
         return names
 
 

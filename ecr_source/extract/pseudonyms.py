@@ -6,17 +6,14 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog.table import Table
 from ecr_source.errors import ConfigurationError
-from ecr_source.extract.image_selection import Earlier
 
 MASK_KEY = "ECR_SOURCE_MASK_KEY"
 """The environment variable that holds the key. It is no setting of dlt, whose traces tell where settings come from."""
@@ -136,34 +133,6 @@ class Pseudonyms:
 
     def _pseudonym(self, account: str) -> str:
         return "x" + hmac.digest(self._key, account.encode(), "sha256").hex()[: _ID_LENGTH - 1]
-
-
-class EarlierUnderPseudonyms:
-    """What earlier runs loaded with pseudonyms, for a walk that knows accounts by their ids (an `Earlier`)."""
-
-    def __init__(self, earlier: Earlier, pseudonyms: Pseudonyms) -> None:
-        self._earlier = earlier
-        self._pseudonyms = pseudonyms
-
-    def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
-        """As `earlier` has it of the scope."""
-        return self._earlier.asked(record, tables, self._pseudonyms.scope(scope))
-
-    def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """As `earlier` has them of the scope."""
-        return self._earlier.rows(table, self._pseudonyms.scope(scope))
-
-    def resumes_at(self, table: Table, scope: Scope) -> str:
-        """As `earlier` has it of the scope: a name with pseudonyms, which is as good a place to go on from."""
-        return self._earlier.resumes_at(table, self._pseudonyms.scope(scope))
-
-    def last_read(self, table: Table, scope: Scope) -> datetime:
-        """As `earlier` has it of the scope."""
-        return self._earlier.last_read(table, self._pseudonyms.scope(scope))
-
-    def names(self, names: pa.Array) -> pa.Array:
-        """The names with pseudonyms."""
-        return self._pseudonyms.column(names)
 
 
 def _is_json_document(text: str) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from ecr_source import catalog
 from ecr_source.aws.api import Api, Usage
@@ -19,7 +18,7 @@ from ecr_source.aws.scopes import FROM_BOTOCORE, Found, Scope, Target, Unreachab
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
-from ecr_source.extract.image_selection import NEVER, Bounds, Earlier, NoEarlierRuns
+from ecr_source.extract.image_selection import NEVER, Bounds, Earlier
 from ecr_source.extract.operation import Reading
 from ecr_source.extract.questions import Parents
 from ecr_source.extract.results import ReadError, ScopeRead, TableRead, overall_status
@@ -29,8 +28,8 @@ SCOPES_AT_A_TIME = 8
 _SECONDS_BETWEEN_SIGNALS = 0.2
 
 
-class Observer(Protocol):
-    """Is told how the walk goes on, from several threads."""
+class Observer:
+    """Is told how the walk goes on, from several threads; this class itself does nothing with it."""
 
     def scopes_found(self, count: int) -> None:
         """So many scopes are to be read."""
@@ -40,19 +39,6 @@ class Observer(Protocol):
 
     def scope_ended(self, read: ScopeRead) -> None:
         """A scope has been read, as far as it could be."""
-
-
-class Unobserved:
-    """Lets a walk go on with nobody watching: it is told all that an `Observer` is, and does nothing with it."""
-
-    def scopes_found(self, count: int) -> None:
-        """Does nothing."""
-
-    def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
-        """Does nothing."""
-
-    def scope_ended(self, read: ScopeRead) -> None:
-        """Does nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +55,11 @@ class Walk:
     _: KW_ONLY
     names: Sequence[str] = ()
     bounds: Bounds = field(default_factory=Bounds)
-    earlier: Earlier = field(default_factory=NoEarlierRuns)
+    earlier: Earlier = field(default_factory=Earlier)
     without: Collection[Operation] = ()
     max_in_flight: int = 32
     budget: Budget = field(default_factory=Budget)
-    observer: Observer = field(default_factory=Unobserved)
+    observer: Observer = field(default_factory=Observer)
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def read(self, scopes: Sequence[Found]) -> list[ScopeRead]:

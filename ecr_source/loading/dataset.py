@@ -22,7 +22,8 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.destinations.destination import destination_of
-from ecr_source.extract.image_selection import NEVER
+from ecr_source.extract.image_selection import NEVER, Earlier
+from ecr_source.extract.pseudonyms import Pseudonyms
 from ecr_source.loading.modes import History, IncrementalAppend, Mode
 from ecr_source.statuses import READ
 
@@ -58,19 +59,25 @@ class LastRun:
 
 
 @dataclass(frozen=True)
-class _LastRead:
+class LastRead:
+    """When a table was read in a scope; `resumes_at` is the repository at which the budget ended, if it did."""
+
     started_at: datetime
     resumes_at: str | None
 
 
-_NOT_READ = _LastRead(NEVER, None)
+_NOT_READ = LastRead(NEVER, None)
 
 
 class Dataset:
-    """The tables of a pipeline's dataset, of whichever pipeline loaded them."""
+    """The tables of a pipeline's dataset, of whichever pipeline loaded them.
 
-    def __init__(self, pipeline: dlt.Pipeline) -> None:
+    Scopes and images are asked for as the registry names them; in the tables they may have pseudonyms.
+    """
+
+    def __init__(self, pipeline: dlt.Pipeline, pseudonyms: Pseudonyms | None = None) -> None:
         self._pipeline = pipeline
+        self._pseudonyms = pseudonyms
         self._destination = destination_of(pipeline)
         # One connection at a time: scopes are read by several threads.
         self._lock = threading.Lock()
@@ -92,27 +99,30 @@ class Dataset:
 
     def images(self, scope: Scope) -> int | None:
         """How many images the scope had when they were loaded last; None if they never were."""
-        rows = self._rows(IMAGES, _IMAGES, scope.registry_id, scope.region)
+        rows = self._rows(IMAGES, _IMAGES, *self._loaded_as(scope))
         return int(rows[0][0]) or None if rows else None
 
     def calls_a_second(self, scope: Scope) -> float | None:
         """The rate of the calls of the last runs in the scope; None if there were few, or none."""
-        rows = self._rows(EXTRACTION_SCOPES, _RATE, scope.registry_id, scope.region)
+        rows = self._rows(EXTRACTION_SCOPES, _RATE, *self._loaded_as(scope))
         return float(rows[0][0]) if rows and rows[0][0] else None
 
+    def last_read(self, table: Table, scope: Scope) -> LastRead:
+        """The last time that the table was read in the scope, completely or in part."""
+        return self._last_reads.get((table.name, *self._loaded_as(scope)), _NOT_READ)
+
     @cached_property
-    def last_reads(self) -> dict[tuple[str, Scope], _LastRead]:
-        """Of each table in each scope in which it was read, completely or in part, the last time."""
+    def _last_reads(self) -> dict[tuple[str, str, str], LastRead]:
         try:
             with self._lock:
                 rows = self._rows(EXTRACTION_SCOPES, _LAST_READS)
         except _NOT_AS_NOW:
             return {}
-        return {(name, Scope(account, region)): _LastRead(*last) for name, account, region, *last in rows}
+        return {(name, account, region): LastRead(*last) for name, account, region, *last in rows}
 
-    def storable_names(self, names: pa.Array) -> pa.Array:
-        """The names of the registry as they are in the tables: the same, but for what the destination cannot hold."""
-        return self._destination.storable_names(names)
+    def names(self, names: pa.StringArray) -> pa.StringArray:
+        """The names of the registry as they are in the tables."""
+        return self._destination.storable_names(self._pseudonyms.column(names) if self._pseudonyms else names)
 
     def rows_of(self, table: Table, scope: Scope, condition: str) -> pa.Table:
         """The rows of `table` in the scope for which the condition holds, with its Arrow schema.
@@ -126,8 +136,11 @@ class Dataset:
             names = ", ".join(client.escape_column_name(name) for name in schema.names)
             source = client.make_qualified_table_name(table.name)
             sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608 (names of ours)
-            with client.execute_query(sql, scope.registry_id, scope.region) as cursor:
+            with client.execute_query(sql, *self._loaded_as(scope)) as cursor:
                 return fetch_all(cursor, schema)
+
+    def _loaded_as(self, scope: Scope) -> tuple[str, str]:
+        return (self._pseudonyms.text(scope.registry_id) if self._pseudonyms else scope.registry_id), scope.region
 
     def _rows(self, table: Table | RunTable, sql: str, *values: str) -> Sequence[Sequence[Any]]:
         """What a statement on the table returns; nothing if there is no such table."""
@@ -139,8 +152,8 @@ class Dataset:
             return ()
 
 
-class EarlierRuns:
-    """What a walk needs to know of a dataset that is kept in this mode: an `image_selection.Earlier`."""
+class EarlierRuns(Earlier):
+    """What a walk needs to know of a dataset that is kept in this mode."""
 
     def __init__(self, dataset: Dataset, mode: Mode) -> None:
         self._dataset = dataset
@@ -173,15 +186,15 @@ class EarlierRuns:
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
         """The repository at which the budget of the last run ended for `table`; empty if it did not."""
-        return self._dataset.last_reads.get((table.name, scope), _NOT_READ).resumes_at or ""
+        return self._dataset.last_read(table, scope).resumes_at or ""
 
     def last_read(self, table: Table, scope: Scope) -> datetime:
         """When `table` was read last, completely or in part; `NEVER` if it was not."""
-        return self._dataset.last_reads.get((table.name, scope), _NOT_READ).started_at
+        return self._dataset.last_read(table, scope).started_at
 
     def names(self, names: pa.Array) -> pa.Array:
         """The names that images have in the tables."""
-        return self._dataset.storable_names(names)
+        return self._dataset.names(names)
 
 
 def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:

@@ -20,7 +20,6 @@ from ecr_source.catalog.tables.public import DESCRIBE_REPOSITORIES as DESCRIBE_P
 from ecr_source.catalog.tables.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
 from ecr_source.errors import CallFailed, DestinationUnusable
-from ecr_source.extract.pseudonyms import Pseudonyms
 from ecr_source.loading.dataset import Dataset
 
 _LISTINGS = {REPOSITORIES: DESCRIBE_REPOSITORIES, PUBLIC_REPOSITORIES: DESCRIBE_PUBLIC_REPOSITORIES}
@@ -44,23 +43,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Known:
-    """What a dataset tells of earlier runs, in which accounts may have pseudonyms."""
+    """What a dataset tells of earlier runs."""
 
     dataset: Dataset
-    pseudonyms: Pseudonyms | None
 
     def images(self, scope: Scope) -> int | None:
         """How many images the scope had when they were loaded last; None if they never were."""
         with self._told_as_unusable(IMAGES.name):
-            return self.dataset.images(self._loaded_as(scope))
+            return self.dataset.images(scope)
 
     def calls_a_second(self, scope: Scope) -> float | None:
         """The rate of the calls of the last runs in the scope; None if there were few, or none."""
         with self._told_as_unusable(catalog.EXTRACTION_SCOPES.name):
-            return self.dataset.calls_a_second(self._loaded_as(scope))
-
-    def _loaded_as(self, scope: Scope) -> Scope:
-        return self.pseudonyms.scope(scope) if self.pseudonyms else scope
+            return self.dataset.calls_a_second(scope)
 
     @contextmanager
     def _told_as_unusable(self, table: str) -> Iterator[None]:

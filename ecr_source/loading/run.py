@@ -97,7 +97,7 @@ def plan_run(settings: Settings) -> list[Cost]:
     pseudonyms = Pseudonyms(mask_key(), ()) if settings.mask_accounts else None
     with working_folder(_place(settings), shared=True) as folder:
         pipeline = open_pipeline(settings, NULL_COLLECTOR, folder)
-        return plan(access, tables, settings.repositories or (), without, Known(Dataset(pipeline), pseudonyms))
+        return plan(access, tables, settings.repositories or (), without, Known(Dataset(pipeline, pseudonyms)))
 
 
 def check_run(settings: Settings) -> list[ScopeCheck]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dlt
@@ -18,11 +18,11 @@ from ecr_source.catalog.table import Operation, Table
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, group_of_name
-from ecr_source.extract.pseudonyms import EarlierUnderPseudonyms, Pseudonyms
+from ecr_source.extract.pseudonyms import Pseudonyms
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rewriting import rewrite
 from ecr_source.extract.spool import TableFile
-from ecr_source.extract.walk import Walk
+from ecr_source.extract.walk import Observer, Walk
 from ecr_source.loading.current import current_destination, current_pipeline
 from ecr_source.loading.dataset import Dataset, EarlierRuns
 from ecr_source.loading.kept_settings import keep_settings
@@ -95,20 +95,23 @@ class LoadWalk:
         check_side_effects(tables, allowed=self.moves_last_recorded_pull_time)
         folder = spool_folder_of(pipeline, self.spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
-        walk = Walk(
-            tables=tables,
-            folder=folder,
-            names=self.names,
-            bounds=self.bounds,
-            earlier=EarlierRuns(dataset, self.mode),
-            without=self.without,
-            max_in_flight=self.access.max_in_flight,
-            budget=Budget(self.max_calls, self.max_seconds),
-            observer=_Progress(pipeline.collector),
-        )
-        services = {operation.service for operation in catalog.operations_of(tables, self.without)}
         try:
-            return [destination.storable_read(read) for read in self._read(walk, self._find(services))]
+            found = self._find({operation.service for operation in catalog.operations_of(tables, self.without)})
+            pseudonyms = self._pseudonyms(found)
+            walk = Walk(
+                tables=tables,
+                folder=folder,
+                names=self.names,
+                bounds=self.bounds,
+                earlier=EarlierRuns(Dataset(pipeline, pseudonyms), self.mode),
+                without=self.without,
+                max_in_flight=self.access.max_in_flight,
+                budget=Budget(self.max_calls, self.max_seconds),
+                observer=_Progress(pipeline.collector, pseudonyms),
+            )
+            reads = walk.read(found)
+            masked = [rewrite(read, pseudonyms) for read in reads] if pseudonyms else reads
+            return [destination.storable_read(read) for read in masked]
         except BaseException as error:
             mask_exception(error)
             shutil.rmtree(folder, ignore_errors=True)
@@ -117,33 +120,30 @@ class LoadWalk:
     def _find(self, services: Collection[str]) -> list[Found]:
         return open_scopes(self.access, self.scopes) if self.scopes else discover_scopes(self.access, services)
 
-    def _read(self, walk: Walk, scopes: Sequence[Found]) -> list[ScopeRead]:
+    def _pseudonyms(self, found: Sequence[Found]) -> Pseudonyms | None:
         if self.masked_with is None:
-            return walk.read(scopes)
-        pseudonyms = Pseudonyms(self.masked_with, {found.scope.registry_id for found in scopes})
-        under_pseudonyms = replace(
-            walk,
-            earlier=EarlierUnderPseudonyms(walk.earlier, pseudonyms),
-            observer=_Progress(current_pipeline().collector, pseudonyms.scope),
-        )
-        return [rewrite(read, pseudonyms) for read in under_pseudonyms.read(scopes)]
+            return None
+        return Pseudonyms(self.masked_with, {one.scope.registry_id for one in found})
 
 
 @dataclass(frozen=True)
-class _Progress:
+class _Progress(Observer):
     """Tells dlt's collector how the walk goes on, as counters: `scopes`, and one for each scope and group of tables."""
 
     collector: Collector
-    shown: Callable[[Scope], Scope] = lambda scope: scope
+    pseudonyms: Pseudonyms | None
 
     def scopes_found(self, count: int) -> None:
         self.collector.update(SCOPES, inc=0, total=count)
 
     def rows_read(self, scope: Scope, table: Table, rows: int) -> None:
-        self.collector.update(f"{READING}{self.shown(scope)} {group_of_name(table.name)}", rows)
+        self.collector.update(f"{READING}{self._shown(scope)} {group_of_name(table.name)}", rows)
 
     def scope_ended(self, read: ScopeRead) -> None:
-        self.collector.update(SCOPES, inc=1, message=str(self.shown(read.scope)), label=read.status)
+        self.collector.update(SCOPES, inc=1, message=str(self._shown(read.scope)), label=read.status)
+
+    def _shown(self, scope: Scope) -> Scope:
+        return self.pseudonyms.scope(scope) if self.pseudonyms else scope
 
 
 def check_side_effects(tables: Sequence[Table], *, allowed: bool) -> None:

@@ -42,7 +42,7 @@ from ecr_source.catalog.model import botocore_session, is_paginated
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
-from ecr_source.extract.image_selection import NoEarlierRuns
+from ecr_source.extract.image_selection import Earlier
 from ecr_source.extract.results import ScopeRead, TableRead
 from ecr_source.extract.walk import Walk
 from tests.conftest import make_pipeline
@@ -169,7 +169,7 @@ def name_of(operation: Operation) -> str:
 
 
 @dataclass(frozen=True)
-class _LoadedBefore(NoEarlierRuns):
+class _LoadedBefore(Earlier):
     """An earlier run loaded the registry as it is: the rows of an image that cannot be read stay."""
 
     batches: Mapping[Table, list[pa.RecordBatch]]
