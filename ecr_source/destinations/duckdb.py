@@ -11,7 +11,7 @@ import duckdb
 from dlt.common.destination import AnyDestination
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-from ecr_source.destinations.warehouse import Warehouse, first_line
+from ecr_source.destinations.warehouse import AskedOnce, Warehouse, first_line
 from ecr_source.errors import DestinationUnusable
 
 NAME = "duckdb"
@@ -23,7 +23,12 @@ _SETTINGS = {"preserve_insertion_order": "false", "memory_limit": "160MB", "thre
 def duckdb_file(database: Path) -> AnyDestination:
     """The dlt destination of a DuckDB file."""
     credentials = DuckDbCredentials(str(database), global_config=_SETTINGS)
-    return cast("AnyDestination", dlt.destinations.duckdb(credentials))
+    return cast("AnyDestination", _duckdb(credentials))
+
+
+class _duckdb(AskedOnce, dlt.destinations.duckdb):  # noqa: N801 (dlt names a destination by its class)
+    __module__ = dlt.destinations.duckdb.__module__
+    __qualname__ = dlt.destinations.duckdb.__qualname__  # by these dlt knows it, in its state too
 
 
 class DuckDb(Warehouse):

@@ -18,7 +18,7 @@ from dlt.extract import DltResource
 from ecr_source.destinations.indexes import create_indexes
 from ecr_source.destinations.postgres_lock import loading_alone
 from ecr_source.destinations.storable import WithoutNul
-from ecr_source.destinations.warehouse import SqlClient, Warehouse
+from ecr_source.destinations.warehouse import AskedOnce, SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rewriting import rewrite
@@ -73,7 +73,7 @@ class _Configuration(PostgresClientConfiguration):
     credentials: _Credentials = None  # type: ignore[assignment]
 
 
-class postgres(dlt.destinations.postgres):  # noqa: N801 (dlt names a destination by its class)
+class postgres(AskedOnce, dlt.destinations.postgres):  # noqa: N801 (dlt names a destination by its class)
     """dlt's Postgres destination, configured as that one is (`destination.postgres.credentials`).
 
     Its connections have `WORK_MEM`, and an empty text arrives as one: dlt's own makes it NULL.
