@@ -26,6 +26,9 @@ from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
 
 ROW_VERSION = pa.field("row_version", pa.string(), nullable=False)
 
+# dlt takes 50 ms for a file, however small it is.
+_FEW = 20_000
+
 Items: TypeAlias = Iterator[Any]
 """What a dlt resource yields: Arrow tables, or files and hints marked by `dlt.mark`."""
 
@@ -215,9 +218,25 @@ def _replace(
     dlt.current.resource().apply_hints(
         write_disposition=write_disposition, additional_table_hints={"x-merge-destination-scope": condition}
     )
-    for file, path in zip(files, paths, strict=True):
-        yield dlt.mark.with_file_import(str(path), "parquet", file.rows, empty)
+    counts = [file.rows for file in files]
+    for path, rows in _small_ones_joined(list(zip(paths, counts, strict=True)), schema):
+        yield dlt.mark.with_file_import(str(path), "parquet", rows, empty)
         path.unlink()  # dlt has linked or copied it
+
+
+def _small_ones_joined(files: Sequence[tuple[Path, int]], schema: pa.Schema) -> Iterator[tuple[Path, int]]:
+    """The files, each with the number of its rows; those of few rows, as most scopes have, as one."""
+    yield from ((path, rows) for path, rows in files if rows > _FEW)
+    few = [(path, rows) for path, rows in files if rows <= _FEW]
+    if len(few) < 2:
+        yield from few
+        return
+    joined = few[0][0].with_suffix(".joined.parquet")
+    with pq.ParquetWriter(joined, schema) as writer:
+        for path, _ in few:
+            writer.write_table(pq.ParquetFile(path).read())
+            path.unlink()
+    yield joined, sum(rows for _, rows in few)
 
 
 def _rows_of(file: TableFile, dialect: str | None, qualifier: str) -> str:

@@ -153,6 +153,20 @@ def test_a_second_snapshot_of_an_unchanged_registry_changes_nothing_but_extracte
     assert query("SELECT min(extracted_at) FROM repositories") > [extracted_before]
 
 
+@pytest.mark.parametrize("mode", ["snapshot", "history"])
+def test_small_scopes_are_one_job_of_a_table(
+    two_regions: EcrServer, load: Load, query: Query, pipeline: dlt.Pipeline, mode: str
+) -> None:
+    load(regions=BOTH, mode=mode)
+    assert pipeline.last_trace
+    assert pipeline.last_trace.last_load_info
+    (package,) = pipeline.last_trace.last_load_info.load_packages
+    files = [job.job_file_info for job in package.jobs["completed_jobs"]]
+    formats = sorted(file.file_format for file in files if file.table_name == "repositories")
+    assert formats in (["parquet", "sql"], ["csv", "sql"])
+    assert query("SELECT count(DISTINCT region) FROM repositories") == [(2,)]
+
+
 def test_a_table_that_is_not_selected_costs_no_call(
     two_regions: EcrServer, pipeline: dlt.Pipeline, query: Query
 ) -> None:
