@@ -16,8 +16,9 @@ demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three 
 test: check ## lint, types and all tests
 	$(BIN)/pytest -n auto
 
-test-nightly: .venv/ready ## the tests that take too long for every run
+test-nightly: .venv/ready .venv-airflow/ready ## the tests that take too long for every run
 	$(BIN)/pytest -n auto -m nightly
+	$(BIN)/pytest tests/airflow -m nightly
 
 test-airflow: .venv/ready .venv-airflow/ready ## the tests of the Airflow DAG, in an Airflow of its own
 	$(BIN)/pytest tests/airflow

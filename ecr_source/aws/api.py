@@ -32,6 +32,9 @@ from ecr_source.errors import (
     TokenRejected,
 )
 
+NAMES_PER_CALL = 100
+"""How many repositories DescribeRepositories takes by name."""
+
 # So many calls in a row, each repeated seven times, get no answer from an endpoint that is dead, not slow.
 _UNANSWERED = 5
 
@@ -158,7 +161,7 @@ class Api:
             number += 1
 
     def named(self, operation: Operation, names: Sequence[str]) -> Iterator[Response | Gone]:
-        """The items of these names, `names_per_call` at most in a response; a `Gone` for each that does not exist.
+        """The items of these names, `NAMES_PER_CALL` at most in a response; a `Gone` for each that does not exist.
 
         The service answers for all names of a call or for none: a call that names one it does not know is halved until
         that name stands alone.
@@ -167,7 +170,7 @@ class Api:
             CallFailed: and its subclasses, but not Gone.
         """
         assert operation.names is not None
-        size = operation.names_per_call
+        size = NAMES_PER_CALL
         batches = [list(names[start : start + size]) for start in range(0, len(names), size)]
         number = 0
         while batches:
@@ -218,8 +221,8 @@ class Api:
 
     def _parameters(self, operation: Operation, asked: Mapping[str, object]) -> dict[str, Any]:
         parameters: dict[str, Any] = _filled(operation.parameters, self.scope)
-        if operation not in self.notes:
-            parameters |= operation.preferred
+        if operation.preferred and operation not in self.notes:
+            parameters |= operation.preferred.parameters
         if takes(operation, "registryId"):
             parameters["registryId"] = self.scope.registry_id
         for name, value in asked.items():
@@ -239,12 +242,13 @@ class Api:
                     f"cannot list {operation} in {self.scope}: the service rejected the {operation.token} of page"
                     f" {number} twice, the second time in a listing started anew; run again later"
                 ) from error
-            if not operation.preferred or not operation.preferred.items() <= parameters.items():
+            preferred = operation.preferred
+            if preferred is None or not preferred.parameters.items() <= parameters.items():
                 raise
-            for name in operation.preferred:
+            for name in preferred.parameters:
                 del parameters[name]
             response = self.call(operation, **parameters)
-            self.notes[operation] = operation.without_preferred
+            self.notes[operation] = preferred.without
             return response
 
     def _loss(self, error: ClientError | BotoCoreError, operation: Operation) -> ScopeLost | None:

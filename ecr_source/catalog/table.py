@@ -37,11 +37,11 @@ class EachValue:
 
 @dataclass(frozen=True)
 class AskAgain:
-    """A call for each image is made again only when its answer may have changed; the rows of the others are kept.
+    """A call for each image, made again only where its answer may be another one; else the rows that are there stay.
 
-    `record` names the table that has a row for every image that was asked. An image is asked again when `changed`, a
-    column of the image, differs from the record's `listed_…`, and, if the answers expire, when the last one is older
-    than an age. `bounded`: the run's bounds may leave images out.
+    `record` is the table with a row for each image that was asked. Where `changed`, a column of images, is given, the
+    record notes it as `listed_<changed>`: the image is asked again when it differs. Answers that `expire` are asked for
+    again after the run's `max_age`. Where the operation is `bounded`, the run's bounds may leave images out.
     """
 
     record: str
@@ -59,18 +59,25 @@ class OnlyWhere:
     value: str
 
 
+@dataclass(frozen=True)
+class Preferred:
+    """Request parameters that are sent unless the endpoint rejects them; `without` says what is missing then."""
+
+    parameters: Mapping[str, object]
+    without: str
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """A read operation of an AWS service, in botocore's names: `Operation("ecr", "DescribeRepositories")`.
 
     `page_size` goes out as `limit`, where `token` pages. `each` says what the operation is called for; without it, once
-    for the whole registry. `names` is the request parameter that asks for single items instead of the listing,
-    `names_per_call` how many it takes; where it is given, the paging parameters must not be. `parameters` are always
-    sent, `preferred` unless the endpoint rejects them; `without_preferred` says what is missing then. `absent` maps
-    error codes that mean "there is none" to the outcome they stand for. `failures` is the list in the response that
-    names what could not be answered, with a `failureCode`. `instead` is the operation to read where this one is denied
-    or unknown, or `only_where` does not hold. Of a listing `within` a table only the rows of its images count. In texts
-    of `parameters`, `{registry_id}` is the registry that is asked. `sparse` responses leave out lists that are empty.
+    for the whole registry. `names` is the request parameter that asks for single items instead of the listing; where
+    it is given, the paging parameters must not be. `parameters` are always sent; in their texts `{registry_id}` is the
+    registry that is asked. `absent` maps error codes that mean "there is none" to the outcome they stand for.
+    `failures` is the list in the response that names what could not be answered, with a `failureCode`. `instead` is the
+    operation to read where this one is denied or unknown, or `only_where` does not hold. Of a listing `within` a table
+    only the rows of its images count. `sparse` responses leave out lists that are empty.
     """
 
     service: str
@@ -80,10 +87,8 @@ class Operation:
     limit: str = "maxResults"
     each: EachRow | EachValue | None = None
     names: str | None = None
-    names_per_call: int = 100
     parameters: Mapping[str, object] = field(default_factory=dict)
-    preferred: Mapping[str, object] = field(default_factory=dict)
-    without_preferred: str = ""
+    preferred: Preferred | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
     failures: str | None = None
     instead: Operation | None = None

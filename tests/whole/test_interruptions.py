@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +26,10 @@ COUNT = "SELECT count(*), count(DISTINCT repository_name) FROM repositories"
 
 
 @contextmanager
-def running(server: EcrServer, warehouse: Warehouse | Path) -> Iterator[subprocess.Popen[str]]:
-    """`ecr-source run` as a process, which does not outlive the test."""
-    command = [ECR_SOURCE, "run"]
+def running(
+    server: EcrServer, warehouse: Warehouse | Path, command: Sequence[str] = (ECR_SOURCE, "run")
+) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process, which does not outlive the test."""
     with subprocess.Popen(
         command,
         env=environment(server, warehouse),
@@ -64,9 +65,9 @@ def hold_page(server: EcrServer, number: int) -> HeldPage:
     return page
 
 
-def wait_for_loading(process: subprocess.Popen[str]) -> None:
+def wait_for_line(process: subprocess.Popen[str], expected: str) -> None:
     assert process.stderr is not None
-    assert any(line == "loading\n" for line in process.stderr)
+    assert any(line == f"{expected}\n" for line in process.stderr)
 
 
 def leftovers(tmp_path: Path) -> list[Path]:
@@ -102,16 +103,37 @@ def test_ctrl_c_while_reading_loses_nothing(
     assert leftovers(tmp_path) == []
 
 
+HELD_AFTER_THE_FIRST_JOB = """
+import signal, sys
+from dlt.load.load import Load
+from ecr_source.cli.commands import main
+
+complete_jobs = Load.complete_jobs
+
+def hold(load, *arguments):
+    completed = complete_jobs(load, *arguments)
+    if completed[1]:
+        Load.complete_jobs = complete_jobs
+        print("held", file=sys.stderr, flush=True)
+        signal.pause()
+    return completed
+
+Load.complete_jobs = hold
+main()
+"""
+
+
 @ON_EACH
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
     many: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, stop: signal.Signals
 ) -> None:
-    with running(many, warehouse) as process:
-        wait_for_loading(process)
+    command = [sys.executable, "-c", HELD_AFTER_THE_FIRST_JOB, "run"]
+    with running(many, warehouse, command) as process:
+        wait_for_line(process, "held")
         process.send_signal(stop)
         process.communicate(timeout=60)
-    assert process.returncode in (0, STOPPED, -signal.SIGKILL)
+    assert process.returncode == {signal.SIGINT: STOPPED, signal.SIGKILL: -signal.SIGKILL}[stop]
     del many.registry().repositories["team-0/service-0000000"]
     assert ecr("run").returncode == 0
     assert query(COUNT) == [(19_999, 19_999)]

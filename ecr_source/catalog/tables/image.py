@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ecr_source.catalog.column import Asked, Count, IsOneOf, Member, OfParent, OfScope, OrZero, Source
-from ecr_source.catalog.table import EachRow, Operation, Table
+from ecr_source.catalog.table import EachRow, Operation, Preferred, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES
 
 DESCRIBE_IMAGES = Operation(
@@ -14,8 +14,10 @@ DESCRIBE_IMAGES = Operation(
     page_size=1000,
     each=EachRow(REPOSITORIES, {"repositoryName": "repository_name"}),
     # Without it the service leaves archived images out, which are stored and paid for.
-    preferred={"filter": {"imageStatus": "ANY"}},
-    without_preferred="the endpoint rejects filter.imageStatus: archived images are not in the listing",
+    preferred=Preferred(
+        {"filter": {"imageStatus": "ANY"}},
+        "the endpoint rejects filter.imageStatus: archived images are not in the listing",
+    ),
 )
 
 IMAGE_KEY = ("registry_id", "region", "repository_name", "image_digest")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecr_source.catalog.column import Asked, CallOutcome, Member, OfParent, OfScope, Source
-from ecr_source.catalog.table import AskAgain, EachRow, Operation, Table
+from ecr_source.catalog.table import AskAgain, EachRow, Operation, Preferred, Table
 from ecr_source.catalog.tables.image import ASKED_IMAGE, IMAGE_KEY, IMAGES
 
 BATCH_GET_IMAGE = Operation(
@@ -31,8 +31,10 @@ LIST_IMAGE_REFERRERS = Operation(
     "ListImageReferrers",
     page_size=50,
     each=EachRow(IMAGES, {"repositoryName": "repository_name", "subjectId.imageDigest": "image_digest"}),
-    preferred={"filter": {"artifactStatus": "ANY"}},
-    without_preferred="the endpoint rejects filter.artifactStatus: archived referrers are not in the listing",
+    preferred=Preferred(
+        {"filter": {"artifactStatus": "ANY"}},
+        "the endpoint rejects filter.artifactStatus: archived referrers are not in the listing",
+    ),
     again=AskAgain(record="image_referrer_listings"),
 )
 
