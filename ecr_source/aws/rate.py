@@ -15,6 +15,7 @@ _DECREASE = 0.93
 _INCREASE_PER_SECOND = 0.02
 # The increase itself doubles after so many seconds without refusal, to find a rate that has risen.
 _PATIENCE = 3.0
+_MOST_DOUBLINGS = 10.0
 _LOWEST_RATE = 0.2
 # Within this time calls may come closer together than the rate says: threads do not wake to the millisecond.
 _SLACK = 0.05
@@ -82,8 +83,8 @@ class Rate:
             if self._base is None:
                 self._rate += _DOUBLING
             else:
-                quiet = now - self._decreased_at
-                self._rate += _INCREASE_PER_SECOND * self._base * 2 ** (quiet / _PATIENCE) / self._rate
+                doublings = min((now - self._decreased_at) / _PATIENCE, _MOST_DOUBLINGS)
+                self._rate += _INCREASE_PER_SECOND * self._base * 2**doublings / self._rate
 
     def refused(self, sent_at: float) -> None:
         """A call that was sent at `sent_at` was refused because of its rate.

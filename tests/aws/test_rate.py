@@ -61,6 +61,14 @@ class Simulation:
         return sum(start <= at < end for at in self.granted)
 
 
+def test_a_rate_that_was_refused_once_and_then_not_used_for_a_day_goes_on() -> None:
+    times = iter([0.0, 0.0, 1.0, 86_400.0, 86_400.0, 86_401.0])
+    rate = Rate(clock=lambda: next(times))
+    rate.refused(0.0)
+    rate.granted()
+    assert rate.take() == 86_400.0
+
+
 @pytest.mark.parametrize("rate", [20, 200])
 @pytest.mark.parametrize("latency", [0.01, 0.05, 0.2])
 def test_nine_tenths_of_what_is_granted_are_used_and_one_call_in_twenty_is_refused(rate: float, latency: float) -> None:
