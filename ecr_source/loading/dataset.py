@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.warehouse import SqlClient
 from ecr_source.extract.image_selection import NEVER, Earlier
 from ecr_source.extract.pseudonyms import Pseudonyms
 from ecr_source.loading.modes import History, IncrementalAppend, Mode
@@ -131,13 +132,19 @@ class Dataset:
             DatabaseUndefinedRelation, SqlClientNotAvailable: there is no such table.
             DatabaseTerminalException: it cannot be read, as one that an older version made without some column.
         """
-        schema = arrow_schema(table)
+        condition = f"registry_id = %s AND region = %s AND {condition}"
         with self._lock, self._destination.open_tables(self._pipeline) as client:
-            names = ", ".join(client.escape_column_name(name) for name in schema.names)
-            source = client.make_qualified_table_name(table.name)
-            sql = f"SELECT {names} FROM {source} WHERE registry_id = %s AND region = %s AND {condition}"  # noqa: S608 (names of ours)
-            with client.execute_query(sql, *self._loaded_as(scope)) as cursor:
-                return fetch_all(cursor, schema)
+            return _selected(client, table, condition, *self._loaded_as(scope))
+
+    def check_columns(self, tables: Iterable[Table]) -> None:
+        """Checks that all of `tables` can be read, with all their columns.
+
+        Raises:
+            DatabaseUndefinedRelation, SqlClientNotAvailable, DatabaseTerminalException: as `rows_of`.
+        """
+        with self._lock, self._destination.open_tables(self._pipeline) as client:
+            for table in tables:
+                _selected(client, table, "1 = 0")
 
     def _loaded_as(self, scope: Scope) -> tuple[str, str]:
         return (self._pseudonyms.text(scope.registry_id) if self._pseudonyms else scope.registry_id), scope.region
@@ -163,8 +170,7 @@ class EarlierRuns(Earlier):
     def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
         """The newest row of each image in `record`; None unless all of `tables` were loaded with all their columns."""
         try:
-            for table in tables:
-                self._dataset.rows_of(table, scope, "1 = 0")
+            self._dataset.check_columns(tables)
             rows = self._dataset.rows_of(record, scope, self._current)
         except _NOT_AS_NOW:
             return None
@@ -195,6 +201,14 @@ class EarlierRuns(Earlier):
     def names(self, names: pa.Array) -> pa.Array:
         """The names that images have in the tables."""
         return self._dataset.names(names)
+
+
+def _selected(client: SqlClient, table: Table, condition: str, *values: str) -> pa.Table:
+    schema = arrow_schema(table)
+    names = ", ".join(client.escape_column_name(name) for name in schema.names)
+    sql = f"SELECT {names} FROM {client.make_qualified_table_name(table.name)} WHERE {condition}"  # noqa: S608 (names of ours)
+    with client.execute_query(sql, *values) as cursor:
+        return fetch_all(cursor, schema)
 
 
 def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:

@@ -228,15 +228,21 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], schema: pa.Schema) -> 
     """The files, each with the number of its rows; those of few rows, as most scopes have, as one."""
     yield from ((path, rows) for path, rows in files if rows > _FEW)
     few = [(path, rows) for path, rows in files if rows <= _FEW]
-    if len(few) < 2:
-        yield from few
-        return
-    joined = few[0][0].with_suffix(".joined.parquet")
-    with pq.ParquetWriter(joined, schema) as writer:
-        for path, _ in few:
-            writer.write_table(pq.ParquetFile(path).read())
-            path.unlink()
-    yield joined, sum(rows for _, rows in few)
+    if len(few) == 1 and few[0][1]:
+        yield few[0]
+    elif few:
+        joined = few[0][0].with_suffix(".joined.parquet")
+        with pq.ParquetWriter(joined, schema) as writer:
+            # Where dlt adds columns it loses a file that has not even an empty row group.
+            waiting = [schema.empty_table()]
+            for path, _ in few:
+                waiting.append(pq.ParquetFile(path).read())
+                path.unlink()
+                if sum(part.num_rows for part in waiting) > _FEW:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting = [schema.empty_table()]
+            writer.write_table(pa.concat_tables(waiting))
+        yield joined, sum(rows for _, rows in few)
 
 
 def _rows_of(file: TableFile, dialect: str | None, qualifier: str) -> str:
