@@ -18,7 +18,7 @@ import pyarrow.json
 from botocore.model import OperationModel, Shape
 
 from ecr_source.catalog.coverage import named_paths
-from ecr_source.catalog.model import enumerated
+from ecr_source.catalog.model import enumerated, operation_model
 from ecr_source.catalog.schema import TYPE_OF_SHAPE
 from ecr_source.errors import MalformedResponse, NotWhole
 from ecr_source.redaction import masked_members
@@ -64,7 +64,7 @@ def decode(bodies: Sequence[bytes], operation: OperationModel) -> pa.Table:
         NotWhole: a body is not one whole JSON object.
         MalformedResponse: a member has another type than the model says.
     """
-    schema = _response_schema(operation)
+    schema = _response_schema(operation.service_model.service_name, operation.name)
     responses = _read_by_arrow(bodies, schema)
     if responses is not None and len(responses) == len(bodies) and _is_strict(responses):
         return pa.Table.from_struct_array(responses).cast(schema)
@@ -127,9 +127,9 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 @cache
-def _response_schema(operation: OperationModel) -> pa.Schema:
-    named = named_paths(operation.service_model.service_name, operation.name)
-    return pa.schema([*_fields(operation.output_shape, "", named), (UNMODELLED, pa.string())])
+def _response_schema(service: str, operation: str) -> pa.Schema:
+    fields = _fields(operation_model(service, operation).output_shape, "", named_paths(service, operation))
+    return pa.schema([*fields, (UNMODELLED, pa.string())])
 
 
 def _fields(structure: Shape | None, path: str, named: set[str]) -> list[pa.Field]:

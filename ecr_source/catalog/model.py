@@ -34,8 +34,9 @@ def _data_loader(data_path: str | None) -> Loader:
 
 
 @cache
-def _operation_model(operation: Operation) -> OperationModel:
-    return botocore_session().get_service_model(operation.service).operation_model(operation.name)
+def operation_model(service: str, name: str) -> OperationModel:
+    """What botocore knows of an operation, read once: a client reads its own."""
+    return botocore_session().get_service_model(service).operation_model(name)
 
 
 _IAM_PREFIX = {"resourcegroupstaggingapi": "tag"}
@@ -55,7 +56,7 @@ def member_shape(operation: Operation, path: str) -> Shape:
     Raises:
         KeyError: the installed service model has no such member.
     """
-    shape: Shape | None = _operation_model(operation).output_shape
+    shape: Shape | None = operation_model(operation.service, operation.name).output_shape
     for step in filter(None, path.split(".")):
         name = step.partition("[")[0].partition("{")[0]
         shape = _members(shape).get(name)
@@ -91,7 +92,7 @@ def description(shape: Shape) -> str:
 
 def scalar_paths(operation: Operation) -> Iterator[str]:
     """Paths of all scalar members of the response, lists marked by `[]`."""
-    output = _operation_model(operation).output_shape
+    output = operation_model(operation.service, operation.name).output_shape
     return _scalar_paths(output, "") if output is not None else iter(())
 
 
@@ -108,11 +109,11 @@ def _scalar_paths(shape: Shape, path: str) -> Iterator[str]:
 
 def takes(operation: Operation, parameter: str) -> bool:
     """Whether `operation` has this request parameter."""
-    shape = _operation_model(operation).input_shape
+    shape = operation_model(operation.service, operation.name).input_shape
     return shape is not None and parameter in getattr(shape, "members", {})
 
 
 def is_paginated(operation: Operation) -> bool:
     """Whether the response of `operation` can carry a token for the next page."""
-    output = _operation_model(operation).output_shape
+    output = operation_model(operation.service, operation.name).output_shape
     return output is not None and operation.token in getattr(output, "members", {})

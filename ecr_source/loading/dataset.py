@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, cast
 
 import dlt
@@ -166,11 +166,12 @@ class EarlierRuns(Earlier):
         self._dataset = dataset
         self._only_adds = isinstance(mode, IncrementalAppend)
         self._current = "_dlt_valid_to IS NULL" if isinstance(mode, History) else "1 = 1"
+        self._check_columns = cache(dataset.check_columns)  # the same in all scopes
 
     def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
         """The newest row of each image in `record`; None unless all of `tables` were loaded with all their columns."""
         try:
-            self._dataset.check_columns(tables)
+            self._check_columns(tuple(tables))
             rows = self._dataset.rows_of(record, scope, self._current)
         except _NOT_AS_NOW:
             return None
