@@ -109,8 +109,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "warehouse" in metafunc.fixturenames and metafunc.definition.get_closest_marker(ON_EACH.name):
-        metafunc.parametrize("warehouse", DESTINATIONS, indirect=True)
+    marker = metafunc.definition.get_closest_marker(ON_EACH.name)
+    if "warehouse" in metafunc.fixturenames and marker:
+        nightly = marker.kwargs.get("nightly", ())
+        each = [pytest.param(one, marks=pytest.mark.nightly if one in nightly else ()) for one in DESTINATIONS]
+        metafunc.parametrize("warehouse", each, indirect=True)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,9 @@ DESTINATIONS = ("duckdb", "postgres")
 ON_EACH = pytest.mark.on_each_destination
 """For tests, or a module of them, that say something about destinations; all others load into DuckDB."""
 
+POSTGRES_AT_NIGHT = ON_EACH(nightly=("postgres",))
+"""As `ON_EACH`, but Postgres is loaded in `make test-nightly` only: what differs by database is not what is said."""
+
 DATASET = "aws_ecr"
 
 Row = tuple[Any, ...]

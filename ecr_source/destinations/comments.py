@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import dlt
-from dlt.common.destination.exceptions import SqlClientNotAvailable
-from dlt.destinations.sql_client import SqlClientBase
 
 from ecr_source import catalog
 from ecr_source.catalog.schema import column_descriptions
 from ecr_source.catalog.table import RunTable, Table
-from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
 
-def write_comments(pipeline: dlt.Pipeline) -> None:
-    """Comments on the tables in the dataset of `pipeline` and on their columns, where they say something else.
-
-    Does nothing where the destination has no comments, or was not tried.
-    """
-    listing = destination_of(pipeline).comments_query
-    if listing is None:
-        return
-    try:
-        with pipeline.sql_client() as client:
-            statements = list(_statements(client, listing))
-            if statements:
-                client.execute_sql("; ".join(statements))
-    except SqlClientNotAvailable:
-        return
+def write_comments(warehouse: Warehouse, client: SqlClient) -> None:
+    """Comments on the tables in the dataset of `client` and on their columns, where they say something else."""
+    statements = list(_statements(client, warehouse.comments_query))
+    if statements:
+        client.execute_sql("; ".join(statements))
 
 
-def _statements(client: SqlClientBase[Any], listing: str) -> Iterator[str]:
+def _statements(client: SqlClient, listing: str) -> Iterator[str]:
     dataset = client.dataset_name
     there = {(table, column): text for table, column, text in client.execute_sql(listing, dataset, dataset) or ()}
     tables: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dlt
-
 from ecr_source import catalog
 from ecr_source.catalog.schema import arrow_schema
+from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
 _SCOPE = ("registry_id", "region")
 """By them a run deletes or retires what it replaces, and reads what it knows already.
@@ -26,16 +25,17 @@ WHERE nspname = %s AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE')
 _SUFFIX = "_by_ecr_source"
 
 
-def create_indexes(pipeline: dlt.Pipeline) -> None:
-    """Makes the indexes that are missing in the dataset of `pipeline`."""
+def create_indexes(warehouse: Warehouse, client: SqlClient) -> None:
+    """Makes the indexes that are missing in the dataset of `client`, where they are worth what they cost."""
+    if not warehouse.has_indexes:
+        return
     columns: dict[str, tuple[str, ...]] = {
         table.name: _SCOPE for table in catalog.TABLES if set(_SCOPE) <= set(arrow_schema(table).names)
     }
     columns[catalog.EXTRACTION_SCOPES.name] = _LEDGER
-    with pipeline.sql_client() as client:
-        missing = client.execute_sql(_MISSING, client.dataset_name, _SUFFIX) or ()
-        for (table,) in missing:
-            if table in columns:
-                name = client.escape_column_name(table + _SUFFIX)
-                on = f"{client.make_qualified_table_name(table)} ({', '.join(columns[table])})"
-                client.execute_sql(f"CREATE INDEX IF NOT EXISTS {name} ON {on}")
+    missing = client.execute_sql(_MISSING, client.dataset_name, _SUFFIX) or ()
+    for (table,) in missing:
+        if table in columns:
+            name = client.escape_column_name(table + _SUFFIX)
+            on = f"{client.make_qualified_table_name(table)} ({', '.join(columns[table])})"
+            client.execute_sql(f"CREATE INDEX IF NOT EXISTS {name} ON {on}")

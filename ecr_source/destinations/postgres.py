@@ -15,7 +15,6 @@ from dlt.common.typing import TSecretStrValue
 from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration, PostgresCredentials
 from dlt.extract import DltResource
 
-from ecr_source.destinations.indexes import create_indexes
 from ecr_source.destinations.postgres_lock import loading_alone
 from ecr_source.destinations.storable import WithoutNul
 from ecr_source.destinations.warehouse import AskedOnce, SqlClient, Warehouse
@@ -107,6 +106,7 @@ LEFT JOIN pg_description ON objoid = pg_class.oid AND classoid = 'pg_class'::reg
 WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE')
 """
     has_views: ClassVar = True
+    has_indexes: ClassVar = True
 
     def check_can_be_made(self, pipeline: dlt.Pipeline, client: JobClientBase) -> None:
         """Checks that the role may make the dataset of `pipeline`.
@@ -157,10 +157,6 @@ WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'U
     def foreign_views(self, client: SqlClient) -> set[str]:
         """The views of other owners: only the owner of a view may replace it."""
         return {name for (name,) in client.execute_sql(_FOREIGN_VIEWS, client.dataset_name) or ()}
-
-    def create_indexes(self, pipeline: dlt.Pipeline) -> None:
-        """Makes the indexes that are missing in the dataset of `pipeline`."""
-        create_indexes(pipeline)
 
     @property
     def _is_ours(self) -> bool:

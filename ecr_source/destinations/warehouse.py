@@ -41,12 +41,14 @@ class Warehouse:
 
     destination: AnyDestination
 
-    comments_query: ClassVar[str | None] = None
-    """The tables and columns of a dataset with their comments; None where none are written.
+    has_views: ClassVar[bool] = False
+    """Whether views and comments are made in it."""
+    comments_query: ClassVar[str] = ""
+    """The tables and columns of a dataset with their comments, where some are written.
 
     It takes the name of the dataset twice. The name of the column is NULL for the table itself.
     """
-    has_views: ClassVar[bool] = False
+    has_indexes: ClassVar[bool] = False
     may_be_shared: ClassVar[bool] = True
     """Whether more than one run can have it open."""
 
@@ -225,9 +227,6 @@ class Warehouse:
     def foreign_views(self, client: SqlClient) -> set[str]:
         """The views in the dataset of `client` that are not ours to replace."""
         return set()
-
-    def create_indexes(self, pipeline: dlt.Pipeline) -> None:
-        """Makes the indexes that are missing in the dataset of `pipeline`, where they are worth what they cost."""
 
 
 class AskedOnce(Destination[Any, Any]):

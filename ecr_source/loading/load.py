@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dlt
@@ -11,6 +13,7 @@ from dlt.extract import DltSource
 
 from ecr_source.destinations.comments import write_comments
 from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.indexes import create_indexes
 from ecr_source.destinations.views import create_views
 from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.resumption import note_loaded_jobs
@@ -58,10 +61,16 @@ def load_alone(pipeline: dlt.Pipeline) -> None:
     destination = destination_of(pipeline)
     with destination.loading_alone(pipeline):
         pipeline.load()
-        for complete in (create_views, write_comments, destination.create_indexes):
-            try:
-                complete(pipeline)
-            except DatabaseException as error:  # the rows are there all the same
-                _LOGGER.warning(
-                    "loaded, but it failed to %s: %s", complete.__name__.replace("_", " "), " ".join(str(error).split())
-                )
+        if destination.has_views:
+            with _told_as_warning("open it for views"), pipeline.sql_client() as client:
+                for complete in (create_views, write_comments, create_indexes):
+                    with _told_as_warning(complete.__name__.replace("_", " ")):
+                        complete(destination, client)
+
+
+@contextmanager
+def _told_as_warning(purpose: str) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseException as error:  # the rows are there all the same
+        _LOGGER.warning("loaded, but it failed to %s: %s", purpose, " ".join(str(error).split()))

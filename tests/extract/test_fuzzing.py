@@ -1,8 +1,9 @@
 """Any one response replaced by a mutated one: a clear error or the right rows, never a crash, a hang or half a scope.
 
-By default 500 cases; `ECR_SOURCE_FUZZ=10000` runs so many, and `ECR_SOURCE_FUZZ_FIRST=4711` begins with that seed, so
-that `ECR_SOURCE_FUZZ=1 ECR_SOURCE_FUZZ_FIRST=4711` runs alone one that failed. A seed says all of a case: which
-operation, which of its responses, what is done to it, and what else is read.
+By default 200 cases, and 3,000 others in `make test-nightly`; `ECR_SOURCE_FUZZ=10000` runs so many, and
+`ECR_SOURCE_FUZZ_FIRST=4711` begins with that seed, so that `ECR_SOURCE_FUZZ=1 ECR_SOURCE_FUZZ_FIRST=4711` runs alone
+one that failed. A seed says all of a case: which operation, which of its responses, what is done to it, and what else
+is read.
 
 Of a member that is given twice the last one counts, as for Python's json module and botocore. A lone surrogate, or what
 else is no UTF-8, is an error: no database holds it.
@@ -53,7 +54,7 @@ from tests.server import protocols
 from tests.server.ecr_server import ACCESS_KEY, ACCOUNT, DENIED, Answer, EcrServer, Item
 from tests.server.faults import Fault
 
-CASES = int(os.environ.get("ECR_SOURCE_FUZZ", "500"))
+CASES = int(os.environ.get("ECR_SOURCE_FUZZ", "200"))
 FIRST = int(os.environ.get("ECR_SOURCE_FUZZ_FIRST", "0"))
 AT_A_TIME = 25
 LOADED_EVERY = 200
@@ -78,9 +79,12 @@ WEIGHTS = [0.4 if operation.parent is IMAGES else 1 for operation in OPERATIONS]
 STANDS_IN_FOR = {operation.instead: operation for operation in OPERATIONS if operation.instead}
 
 
-def test_a_mutated_response_is_a_clear_error_or_the_right_rows(tmp_path: Path) -> None:
-    seeds = range(FIRST, FIRST + CASES)
-    parts = [seeds[start : start + AT_A_TIME] for start in range(0, CASES, AT_A_TIME)]
+@pytest.mark.parametrize(
+    ("first", "cases"), [(FIRST, CASES), pytest.param(1_000_000, 3_000, marks=pytest.mark.nightly)]
+)
+def test_a_mutated_response_is_a_clear_error_or_the_right_rows(tmp_path: Path, first: int, cases: int) -> None:
+    seeds = range(first, first + cases)
+    parts = [seeds[start : start + AT_A_TIME] for start in range(0, cases, AT_A_TIME)]
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
     with ProcessPoolExecutor(2, get_context("spawn"), initializer=start, initargs=(tmp_path,)) as pool:
@@ -93,10 +97,10 @@ def test_a_mutated_response_is_a_clear_error_or_the_right_rows(tmp_path: Path) -
     print(*(f"{count:6} {outcome}" for outcome, count in outcomes.most_common()), sep="\n")
     if failures:
         failed_seeds = ", ".join(failure.partition(":")[0].removeprefix("seed ") for failure in failures)
-        pytest.fail("\n\n".join([f"{len(failures)} of {CASES}: {failed_seeds}", *failures[:10]]), pytrace=False)
-    assert outcomes.total() == CASES
-    if CASES >= 100:
-        assert CASES / 10 < outcomes["the right rows"] < CASES / 2, "the mutations break too much, or too little"
+        pytest.fail("\n\n".join([f"{len(failures)} of {cases}: {failed_seeds}", *failures[:10]]), pytrace=False)
+    assert outcomes.total() == cases
+    if cases >= 100:
+        assert cases / 10 < outcomes["the right rows"] < cases / 2, "the mutations break too much, or too little"
 
 
 def under_way(folder: Path) -> list[str]:

@@ -222,7 +222,7 @@ def eight(server: EcrServer) -> EcrServer:
     return server
 
 
-@pytest.mark.parametrize(("kills", "seed"), [(12, SEED), pytest.param(40, SEED + 1, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("kills", "seed"), [(8, SEED), pytest.param(40, SEED + 1, marks=pytest.mark.nightly)])
 def test_after_two_kills_at_random_moments_the_next_run_makes_the_tables_what_an_undisturbed_one_does(
     eight: EcrServer, tmp_path: Path, kills: int, seed: int
 ) -> None:

@@ -5,38 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import Any
 
-import dlt
-from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseTransientException, DatabaseUndefinedRelation
-from dlt.destinations.sql_client import SqlClientBase
 
-from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def create_views(pipeline: dlt.Pipeline) -> None:
-    """Makes the views anew in the dataset of `pipeline`, but those of tables that are not there yet.
+def create_views(warehouse: Warehouse, client: SqlClient) -> None:
+    """Makes the views anew in the dataset of `client`, but those of tables that are not there yet.
 
-    A view of another owner stays as it is, and so does one that the database does not let go, with a warning. Does
-    nothing where the destination has no views, or was not tried.
+    A view of another owner stays as it is, and so does one that the database does not let go, with a warning.
     """
-    warehouse = destination_of(pipeline)
-    if not warehouse.has_views:
-        return
-    try:
-        with pipeline.sql_client() as client:
-            foreign = warehouse.foreign_views(client)
-            for name, query in view_queries():
-                if name not in foreign:
-                    _replace(client, name, query)
-    except SqlClientNotAvailable:
-        return
+    foreign = warehouse.foreign_views(client)
+    for name, query in view_queries():
+        if name not in foreign:
+            _replace(client, name, query)
 
 
-def _replace(client: SqlClientBase[Any], name: str, query: str) -> None:
+def _replace(client: SqlClient, name: str, query: str) -> None:
     view = client.make_qualified_table_name(name)
     try:
         client.execute_sql(f"CREATE OR REPLACE VIEW {view} AS {query}")
@@ -47,7 +35,7 @@ def _replace(client: SqlClientBase[Any], name: str, query: str) -> None:
         _make_anew(client, view, query)
 
 
-def _make_anew(client: SqlClientBase[Any], view: str, query: str) -> None:
+def _make_anew(client: SqlClient, view: str, query: str) -> None:
     try:
         with client.begin_transaction():
             client.execute_sql(f"DROP VIEW {view}")
