@@ -290,6 +290,7 @@ def test_each_database_has_cursors_of_its_own(server: EcrServer, postgres: Postg
         assert database.query("SELECT repository_name FROM repositories ORDER BY 1") == [("api",), ("web",)]
 
 
+@pytest.mark.nightly
 def test_history_of_many_rows_loads_in_under_30_seconds(
     server: EcrServer, tmp_path: Path, warehouse: PostgresDatabase
 ) -> None:

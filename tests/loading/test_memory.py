@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.bench.process import measure
 from tests.conftest import ECR_SOURCE, Row, environment
 from tests.server.ecr_server import EcrServer
@@ -12,6 +14,7 @@ from tests.server.ecr_server import EcrServer
 REPOSITORIES = 300_000
 
 
+@pytest.mark.nightly
 def test_reloading_a_large_registry_takes_about_the_memory_of_loading_it(
     server: EcrServer, database: Path, query: Callable[[str], list[Row]]
 ) -> None:

@@ -34,7 +34,7 @@ from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, LIST_TAG
 from ecr_source.extract.walk import Walk
 from tests.conftest import Row, isolate, make_pipeline, new_warehouse
 from tests.server.ecr_server import BROKEN, DENIED, EcrServer, error, serving
-from tests.warehouse import DESTINATIONS, ON_EACH, DuckDbFile, Warehouse
+from tests.warehouse import DESTINATIONS, POSTGRES_AT_NIGHT, DuckDbFile, Warehouse
 from tests.whole.registry_changes import (
     LOCKED,
     LOCKED_IMAGES,
@@ -601,7 +601,7 @@ def test_incremental_appends_what_was_read_of_a_table_without_a_cursor(
 PER_IMAGE = tables_below(IMAGES)
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 @pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
 def test_images_whose_listing_did_not_change_are_not_asked_again(
     server: EcrServer, tmp_path: Path, warehouse: Warehouse, mode: str
