@@ -34,7 +34,7 @@ from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, LIST_TAG
 from ecr_source.extract.walk import Walk
 from tests.conftest import Row, isolate, make_pipeline, new_warehouse
 from tests.server.ecr_server import BROKEN, DENIED, EcrServer, error, serving
-from tests.warehouse import DESTINATIONS, POSTGRES_AT_NIGHT, DuckDbFile, Warehouse
+from tests.warehouse import DESTINATIONS, ON_EACH, POSTGRES_AT_NIGHT, DuckDbFile, Warehouse
 from tests.whole.registry_changes import (
     LOCKED,
     LOCKED_IMAGES,
