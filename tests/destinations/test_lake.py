@@ -299,7 +299,9 @@ def appended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
 
 
 @pytest.mark.parametrize(
-    ("place", "table_format"), [("s3", None), ("folder", "delta"), ("s3", "iceberg")], indirect=["place"]
+    ("place", "table_format"),
+    [("s3", None), ("folder", "delta"), pytest.param("s3", "iceberg", marks=pytest.mark.nightly)],
+    indirect=["place"],
 )
 def test_two_incremental_runs_append_what_they_append_in_duckdb(
     server: EcrServer, appended: dict[str, Rows], place: Place, tmp_path: Path, table_format: str | None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
@@ -141,11 +141,10 @@ def play(folder: Path, mode: str) -> Masked:
 
 
 @pytest.fixture(scope="module")
-def loads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Masked]:
-    """Each mode's, played in processes of their own: a load keeps a processor busy."""
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        playing = {mode: pool.submit(play, tmp_path_factory.mktemp(mode), mode) for mode in MODES}
-        return {mode: played.result() for mode, played in playing.items()}
+def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Masked]]:
+    """A mode's, played in a process of its own when it is first asked for."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        yield cache(lambda mode: pool.submit(play, tmp_path_factory.mktemp(mode), mode).result())
 
 
 @pytest.fixture(scope="module")
@@ -156,12 +155,14 @@ def unmasked(tmp_path_factory: pytest.TempPathFactory) -> Contents:
         return registry_contents(server, folder / "walk")
 
 
-each_mode = pytest.mark.parametrize("mode", MODES)
+each_mode = pytest.mark.parametrize(
+    "mode", ["snapshot", *(pytest.param(mode, marks=pytest.mark.nightly) for mode in ("history", "incremental"))]
+)
 
 
 @each_mode
-def test_no_account_id_survives_in_any_column_of_any_table(loads: dict[str, Masked], mode: str) -> None:
-    masked = loads[mode]
+def test_no_account_id_survives_in_any_column_of_any_table(loads: Callable[[str], Masked], mode: str) -> None:
+    masked = loads(mode)
     assert masked.served >= ({ACCOUNT, "210987654321"} if mode == "snapshot" else {ACCOUNT})
     assert masked.texts["aws_ecr._dlt_pipeline_state.state"]
     found = {
@@ -173,11 +174,11 @@ def test_no_account_id_survives_in_any_column_of_any_table(loads: dict[str, Mask
 
 
 @each_mode
-def test_the_key_is_in_no_file(loads: dict[str, Masked], mode: str) -> None:
-    files = loads[mode].files
+def test_the_key_is_in_no_file(loads: Callable[[str], Masked], mode: str) -> None:
+    files = loads(mode).files
     assert any(path.suffix == ".duckdb" for path in files)
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
-    assert [place for place, texts in loads[mode].texts.items() if any(KEY in text for text in texts)] == []
+    assert [place for place, texts in loads(mode).texts.items() if any(KEY in text for text in texts)] == []
 
 
 def shared_keys(one: Table, other: Table) -> list[str]:
@@ -192,8 +193,8 @@ def joined(contents: Contents, one: Table, other: Table, columns: list[str]) -> 
     return sum(count * others[key] for key, count in ones.items())
 
 
-def test_every_join_gives_as_many_rows_as_without(loads: dict[str, Masked], unmasked: Contents) -> None:
-    masked = loads["snapshot"].first
+def test_every_join_gives_as_many_rows_as_without(loads: Callable[[str], Masked], unmasked: Contents) -> None:
+    masked = loads("snapshot").first
     pairs = [(one, other, shared_keys(one, other)) for one, other in combinations(catalog.TABLES, 2)]
     before = {f"{one.name} {other.name}": joined(unmasked, one, other, shared) for one, other, shared in pairs}
     after = {f"{one.name} {other.name}": joined(masked, one, other, shared) for one, other, shared in pairs}
@@ -201,16 +202,17 @@ def test_every_join_gives_as_many_rows_as_without(loads: dict[str, Masked], unma
     assert {name: len(rows) for name, rows in masked.items()} == {name: len(rows) for name, rows in unmasked.items()}
 
 
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
-def test_what_is_unchanged_or_could_not_be_read_stays_as_it_was(loads: dict[str, Masked], mode: str) -> None:
-    masked = loads[mode]
+@pytest.mark.parametrize("mode", ["snapshot", pytest.param("history", marks=pytest.mark.nightly)])
+def test_what_is_unchanged_or_could_not_be_read_stays_as_it_was(loads: Callable[[str], Masked], mode: str) -> None:
+    masked = loads(mode)
     assert masked.first["image_scan_findings"]
     assert {name: rows for name, rows in masked.second.items() if rows != masked.first[name]} == {}
     assert masked.versions[0] == masked.versions[1]
 
 
-def test_cursors_go_on(loads: dict[str, Masked]) -> None:
-    masked = loads["incremental"]
+@pytest.mark.nightly
+def test_cursors_go_on(loads: Callable[[str], Masked]) -> None:
+    masked = loads("incremental")
     assert masked.first["images"]
     for name, cursor in [(table.name, table.cursor) for table in catalog.TABLES if table.cursor]:
         first, second = (
@@ -220,17 +222,17 @@ def test_cursors_go_on(loads: dict[str, Masked]) -> None:
 
 
 @each_mode
-def test_findings_are_not_asked_again(loads: dict[str, Masked], mode: str) -> None:
-    assert loads[mode].calls["DescribeImageScanFindings"] == 0
+def test_findings_are_not_asked_again(loads: Callable[[str], Masked], mode: str) -> None:
+    assert loads(mode).calls["DescribeImageScanFindings"] == 0
 
 
 @each_mode
-def test_errors_name_repositories_as_the_tables_do(loads: dict[str, Masked], mode: str) -> None:
+def test_errors_name_repositories_as_the_tables_do(loads: Callable[[str], Masked], mode: str) -> None:
     pseudonym = Pseudonyms(KEY.encode(), ()).text(ACCOUNT)
-    errors = {(row["operation"], row["resource"], row["status"]) for row in loads[mode].errors}
+    errors = {(row["operation"], row["resource"], row["status"]) for row in loads(mode).errors}
     assert ("ecr:DescribeImages", f"{pseudonym}/api", "denied") in errors
     assert ("ecr:DescribePullThroughCacheRules", "", "denied") in errors
-    assert all(pseudonym in row["message"] for row in loads[mode].errors)
+    assert all(pseudonym in row["message"] for row in loads(mode).errors)
 
 
 def test_a_repository_that_a_name_hides_keeps_its_findings_and_loses_them_when_it_is_deleted(

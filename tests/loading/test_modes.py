@@ -17,9 +17,9 @@ from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row, make_pipeline
 from tests.server.ecr_server import BROKEN, DENIED, Answer, EcrServer, error
-from tests.warehouse import ON_EACH, Warehouse
+from tests.warehouse import POSTGRES_AT_NIGHT, Warehouse
 
-pytestmark = ON_EACH
+pytestmark = POSTGRES_AT_NIGHT
 
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]

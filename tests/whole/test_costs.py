@@ -50,6 +50,7 @@ def test_a_run_makes_the_calls_that_the_sizes_imply(
     assert server.calls == {"GetCallerIdentity": 1, "DescribeRepositories": 1, operation: calls}
 
 
+@pytest.mark.nightly
 def test_memory_hardly_grows_with_the_images(tmp_path: Path) -> None:
     few, many = (peak_of_reading(repositories, tmp_path) for repositories in (FEW, MANY))
     assert many < GROWTH * few + MARGIN

@@ -36,7 +36,7 @@ from tests.whole.scope_contents import (
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
 
-MODES = ("snapshot", "history", "incremental")
+MODES = ("snapshot", *(pytest.param(mode, marks=pytest.mark.nightly) for mode in ("history", "incremental")))
 REGION = "eu-west-1"
 LATER = 1_000_000.0
 REPOSITORIES = 6
@@ -192,7 +192,7 @@ def story(request: pytest.FixtureRequest, stories: Callable[[str], Story]) -> St
     return stories(request.param)
 
 
-@pytest.fixture(params=("snapshot", "history"))
+@pytest.fixture(params=MODES[:2])
 def mirror(request: pytest.FixtureRequest, stories: Callable[[str], Story]) -> Story:
     """Of each mode in which deletions are seen."""
     return stories(request.param)

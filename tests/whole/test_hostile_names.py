@@ -16,7 +16,7 @@ from ecr_source.errors import visible
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import ECR_SOURCE, Row, environment
 from tests.server.ecr_server import EcrServer, error
-from tests.warehouse import ON_EACH, PostgresDatabase, Warehouse
+from tests.warehouse import POSTGRES_AT_NIGHT, PostgresDatabase, Warehouse
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Load = Callable[..., Outcome]
@@ -111,8 +111,8 @@ def as_held(warehouse: Warehouse, texts: Any) -> Any:
     return texts
 
 
-@ON_EACH
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@POSTGRES_AT_NIGHT
+@pytest.mark.parametrize("mode", ["snapshot", pytest.param("history", marks=pytest.mark.nightly)])
 def test_hostile_names_are_loaded_as_they_are_and_kept_while_they_are_denied(
     hostile: EcrServer, load: Load, query: Query, warehouse: Warehouse, mode: str
 ) -> None:

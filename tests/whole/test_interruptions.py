@@ -16,7 +16,7 @@ import pytest
 from ecr_source import ecr_source
 from tests.conftest import ECR_SOURCE, Row, environment, make_pipeline
 from tests.server.ecr_server import DENIED, EcrServer
-from tests.warehouse import ON_EACH, Warehouse
+from tests.warehouse import POSTGRES_AT_NIGHT, Warehouse
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[[str], list[Row]]
@@ -123,7 +123,7 @@ main()
 """
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
     many: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, stop: signal.Signals
@@ -238,7 +238,7 @@ main()
 """
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 @pytest.mark.parametrize(
     ("mode", "table"),
     [
@@ -267,7 +267,7 @@ def test_what_was_committed_when_a_run_was_killed_is_not_loaded_twice(
     assert query("SELECT count(*), count(DISTINCT (run_id, table_name)) FROM extraction_scopes") == [(4, 4)]
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 def test_what_an_earlier_run_extracted_is_loaded_before_the_registry_is_read_anew(
     server: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, tmp_path: Path
 ) -> None:

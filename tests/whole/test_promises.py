@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby, pairwise, product
+from itertools import groupby, pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -34,7 +34,7 @@ from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, LIST_TAG
 from ecr_source.extract.walk import Walk
 from tests.conftest import Row, isolate, make_pipeline, new_warehouse
 from tests.server.ecr_server import BROKEN, DENIED, EcrServer, error, serving
-from tests.warehouse import DESTINATIONS, ON_EACH, POSTGRES_AT_NIGHT, DuckDbFile, Warehouse
+from tests.warehouse import ON_EACH, POSTGRES_AT_NIGHT, DuckDbFile, Warehouse
 from tests.whole.registry_changes import (
     LOCKED,
     LOCKED_IMAGES,
@@ -249,25 +249,27 @@ def play(folder: Path, warehouse: Warehouse, mode: str, loaded: Sequence[str]) -
         return Story(phases, database.rows({table.name: columns_of(table) + bounds for table in catalog.TABLES}))
 
 
-Stories: TypeAlias = dict[tuple[str, str], Future[Story]]
-"""The story of each destination and mode."""
+Stories: TypeAlias = dict[str, Future[Story]]
+"""The story of each mode."""
 
 
-@pytest.fixture(scope="module", params=DESTINATIONS)
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.nightly)])
 def destination(request: pytest.FixtureRequest) -> str:
     """What the tests that load, or use what was loaded, are about."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
+def stories(
+    request: pytest.FixtureRequest, destination: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stories]:
     """The stories, played in processes of their own, two at a time: a load keeps a processor busy."""
     told: Stories = {}
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        for destination, (mode, phases) in product(DESTINATIONS, LOADED.items()):
+        for mode, phases in LOADED.items():
             folder = tmp_path_factory.mktemp(f"{destination}-{mode}")
             warehouse = new_warehouse(request, destination, folder / "ecr.duckdb")
-            told[destination, mode] = pool.submit(play, folder, warehouse, mode, phases)
+            told[mode] = pool.submit(play, folder, warehouse, mode, phases)
         yield told
         pool.shutdown(cancel_futures=True)
 
@@ -285,18 +287,18 @@ def registry(stories: Stories, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 @pytest.fixture(scope="module")
-def snapshot(stories: Stories, destination: str) -> Story:
-    return stories[destination, "snapshot"].result()
+def snapshot(stories: Stories) -> Story:
+    return stories["snapshot"].result()
 
 
 @pytest.fixture(scope="module")
-def history(stories: Stories, destination: str) -> Story:
-    return stories[destination, "history"].result()
+def history(stories: Stories) -> Story:
+    return stories["history"].result()
 
 
 @pytest.fixture(scope="module")
-def incremental(stories: Stories, destination: str) -> Story:
-    return stories[destination, "incremental"].result()
+def incremental(stories: Stories) -> Story:
+    return stories["incremental"].result()
 
 
 # --- what each phase should leave ----------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Story]:
     return cache(lambda mode: weather(tmp_path_factory.mktemp(mode), mode, MIXED[:1], MIXED[1:], storm_of_everything))
 
 
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@pytest.mark.parametrize("mode", ["snapshot", pytest.param("history", marks=pytest.mark.nightly)])
 def test_a_storm_of_all_kinds_deletes_nothing(stories: Callable[[str], Story], mode: str) -> None:
     story = stories(mode)
     assert {"images", "image_scans"} <= partial(story)
@@ -220,6 +220,7 @@ def test_a_storm_of_all_kinds_deletes_nothing(stories: Callable[[str], Story], m
     assert story.recovered.contents == story.undisturbed
 
 
+@pytest.mark.nightly
 def test_history_is_whole_after_a_storm(stories: Callable[[str], Story]) -> None:
     story = stories("history")
     for table in story.tables:
@@ -227,6 +228,7 @@ def test_history_is_whole_after_a_storm(stories: Callable[[str], Story]) -> None
             assert overlaps(table, story.versions[table.name, scope]) == []
 
 
+@pytest.mark.nightly
 def test_incremental_has_each_row_once_after_a_storm(stories: Callable[[str], Story]) -> None:
     story = stories("incremental")
     assert {"images", "image_scans"} <= partial(story)
