@@ -79,6 +79,7 @@ def without_kms_key(monkeypatch: pytest.MonkeyPatch) -> Table:
     columns = {name: source for name, source in REPOSITORIES.columns.items() if name != "kms_key"}
     older = dataclasses.replace(REPOSITORIES, columns=columns)
     monkeypatch.setattr(catalog, "TABLES", [older, REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS])
+    monkeypatch.setattr(decode, "_response_schema", decode._response_schema.__wrapped__)  # made of the catalog, once
     return older
 
 

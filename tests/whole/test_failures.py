@@ -250,6 +250,7 @@ def test_the_run_after_the_recovery_makes_all_as_a_fresh_load(mirror: Story) -> 
     assert recovered.loaded.contents == recovered.undisturbed
 
 
+@pytest.mark.nightly
 def test_history_has_one_open_version_for_each_key_and_none_that_overlap(stories: Callable[[str], Story]) -> None:
     story = stories("history")
     for table in story.tables:
@@ -257,6 +258,7 @@ def test_history_has_one_open_version_for_each_key_and_none_that_overlap(stories
             assert overlaps(table, story.phases[-1].versions[table.name, scope]) == []
 
 
+@pytest.mark.nightly
 def test_incremental_appends_each_row_once_and_skips_none(stories: Callable[[str], Story]) -> None:
     story = stories("incremental")
     for table in (table for table in story.tables if table.cursor or table.name == "image_scan_findings"):
