@@ -16,6 +16,7 @@ import dlt
 import pytest
 
 from ecr_source import catalog, ecr_source
+from ecr_source.aws import decode
 from ecr_source.catalog.column import Member, OfScope
 from ecr_source.catalog.coverage import named_paths
 from ecr_source.catalog.model import scalar_paths
