@@ -31,7 +31,7 @@ WAREHOUSE_CONNECTION = "ecr_warehouse"
 WORKERS = ("first", "second")
 REGIONS = ("eu-west-1", "us-east-1")
 
-_READY_WITHIN = 180
+_READY_WITHIN = 600
 
 _ALIVE_WITHIN = "20"
 """Seconds without a heartbeat after which a task counts as lost; Airflow's default is 300."""

@@ -36,7 +36,7 @@ from tests.server.ecr_server import ACCOUNT, DENIED, EcrServer, serving
 TABLES = ["repositories", "images"]
 DAY = 86_400
 FIRST_DAY = int(datetime(2026, 11, 4, tzinfo=UTC).timestamp())
-ENDED_WITHIN = 300
+ENDED_WITHIN = 900
 
 
 @pytest.fixture(scope="module")
