@@ -34,7 +34,7 @@ def with_settings(command: str) -> Callable[[Callable[..., int]], Callable[..., 
         # What typer reads: the signature and the annotations.
         parameters = [_parameter(declaration, command) for declaration in declarations().values()]
         parameters += [one.replace(kind=one.KEYWORD_ONLY, annotation=hints[name]) for name, one in own.items()]
-        typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         typed.__annotations__ = {}
         return typed
 

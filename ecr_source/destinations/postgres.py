@@ -53,8 +53,8 @@ WHERE nspname = %s AND relkind = 'v' AND NOT pg_has_role(relowner, 'USAGE')
 @configspec(init=False)
 class _Credentials(PostgresCredentials):
     # Not needed where a password file, a certificate or the socket says who it is.
-    password: TSecretStrValue | None = None  # type: ignore[assignment]
-    host: str | None = None  # type: ignore[assignment]
+    password: TSecretStrValue | None = None  # type: ignore[assignment]  # dlt requires it
+    host: str | None = None  # type: ignore[assignment]  # this too
 
     def get_query(self) -> dict[str, Any]:
         query = super().get_query()
@@ -66,10 +66,10 @@ class _Credentials(PostgresCredentials):
 
 @configspec
 class _Configuration(PostgresClientConfiguration):
-    destination_type: Final[str] = dataclasses.field(  # type: ignore[misc]
+    destination_type: Final[str] = dataclasses.field(  # type: ignore[misc]  # final in dlt's
         default="ecr_source.postgres_destination.postgres", init=False, repr=False, compare=False
     )
-    credentials: _Credentials = None  # type: ignore[assignment]
+    credentials: _Credentials = None  # type: ignore[assignment]  # as dlt declares it
 
 
 class postgres(AskedOnce, dlt.destinations.postgres):  # noqa: N801 (dlt names a destination by its class)
@@ -80,7 +80,7 @@ class postgres(AskedOnce, dlt.destinations.postgres):  # noqa: N801 (dlt names a
 
     __module__ = "ecr_source.postgres_destination"  # dlt keeps the name in its state, where other versions read it
 
-    spec = _Configuration  # type: ignore[assignment]
+    spec = _Configuration  # type: ignore[assignment]  # a property in dlt
 
     @property
     def client_class(self) -> type[ExactPostgresClient]:

@@ -124,6 +124,8 @@ class Left:
 
 def status_of(above: str, failures: Failures, left: Left, *, answered: bool) -> str:
     """The status of an operation that was asked, in which `above` is that of the rows it was asked for."""
+    if failures.status is not None:
+        return failures.status
     if not (failures.repositories or failures.images or left.images) or above != COMPLETE:
         return above
     if answered or not (failures.errors or left.by_budget):

@@ -129,7 +129,9 @@ class Reading:
         """Completes the files, or drops them, when all jobs are done."""
         self._answers.flush()
         if self.status == COMPLETE:
-            self.status = self.failures.status or self._status()
+            self._inherit()
+            above = self._parents.status if self._parents else COMPLETE
+            self.status = status_of(above, self.failures, self._left, answered=self._answered > 0)
         if self.status in READ or self.failures.images:
             self._keep_earlier_rows()
             self.files = self._answers.spool.complete(self.named, sorted(self.failures.repositories))
@@ -140,12 +142,11 @@ class Reading:
         self.note = self.note or self.api.notes.get(self.operation, "")
         self.finished_at = datetime.now(UTC)
 
-    def _status(self) -> str:
-        if self._parents is None:
-            return status_of(COMPLETE, self.failures, self._left, answered=self._answered > 0)
-        self.named = self._parents.named
-        self.failures.repositories.update(self._parents.excepted)
-        return status_of(self._parents.status, self.failures, self._left, answered=self._answered > 0)
+    def _inherit(self) -> None:
+        """Takes over which repositories the parent table's rows are of, unless nothing could be read."""
+        if self._parents is not None and self.failures.status is None:
+            self.named = self._parents.named
+            self.failures.repositories.update(self._parents.excepted)
 
     # what to ask
 

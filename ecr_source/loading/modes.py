@@ -234,13 +234,15 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], schema: pa.Schema) -> 
         joined = few[0][0].with_suffix(".joined.parquet")
         with pq.ParquetWriter(joined, schema) as writer:
             # Where dlt adds columns it loses a file that has not even an empty row group.
-            waiting = [schema.empty_table()]
-            for path, _ in few:
-                waiting.append(pq.ParquetFile(path).read())
+            waiting, count = [schema.empty_table()], 0
+            for path, rows in few:
+                if rows:
+                    waiting.append(pq.ParquetFile(path).read())
+                    count += rows
                 path.unlink()
-                if sum(part.num_rows for part in waiting) > _FEW:
+                if count > _FEW:
                     writer.write_table(pa.concat_tables(waiting))
-                    waiting = [schema.empty_table()]
+                    waiting, count = [schema.empty_table()], 0
             writer.write_table(pa.concat_tables(waiting))
         yield joined, sum(rows for _, rows in few)
 
