@@ -203,6 +203,21 @@ class Table:
         """Whether its rows come from calls for single images, which are made again only when needed."""
         return any(operation.again for operation in self.operations)
 
+    @cached_property
+    def replaced_by(self) -> tuple[tuple[str, ...], ...]:
+        """The columns that name the rows which are replaced together, from coarse to fine.
+
+        Those of a scope; where its repositories can be excepted, those of a repository; where images are asked again
+        one by one, those of an image. What tells the rows of several operations apart counts to the scope.
+        """
+        told_apart = [name for name in self.key if all(name in filling.constants for filling in self.fillings)]
+        scope = (*(name for name in ("registry_id", "region") if name in self.columns), *told_apart)
+        repository = next((one.repository_column for one in self.fillings if one.repository_column), None)
+        if repository is None:
+            return (scope,)
+        image = [filling.column_of("image_digest") for filling in self.fillings if filling.operation.again]
+        return scope, (*scope, repository), *((*scope, repository, one) for one in image[:1])
+
     def listed_key(self, filling: Filling) -> dict[str, Source]:
         """The key columns that tell the items of the first list apart, with their sources on such an item.
 

@@ -22,8 +22,9 @@ _PAGE = "number of the page"
 class TableFile:
     """The rows that one operation gave to a table in one scope, as a Parquet file with the table's Arrow schema.
 
-    They stand for all rows of the scope that have these `constants`, but for those of the repositories `excepted`,
-    whose reading failed; if `named` is given, only for those of the repositories named.
+    They stand for all rows of the scope but for those of the repositories `excepted`, whose reading failed; if `named`
+    is given, only for those of the repositories named. Where other operations fill the table with rows of their own,
+    `constants` are the columns that tell these rows apart from those.
     """
 
     table: Table
@@ -103,14 +104,16 @@ class Spool:
 
     def _file(self, table: Table, part: _Part, named: Sequence[str] | None, excepted: Sequence[str]) -> TableFile:
         fillings = [filling for filling in table.fillings if filling.operation == self._operation]
-        common = set.intersection(*(set(filling.constants.items()) for filling in fillings))
+        told_apart = {
+            name: fillings[0].constants[name] for name in table.replaced_by[0] if name in fillings[0].constants
+        }
         column = fillings[0].repository_column
         return TableFile(
             table,
             self._scope,
             part.path,
             part.rows,
-            dict(sorted(common)),
+            told_apart,
             column,
             tuple(sorted(named)) if named is not None and column else None,
             tuple(sorted(excepted)) if column else (),

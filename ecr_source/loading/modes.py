@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +18,12 @@ from dlt.extract.hints import TResourceHints
 
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
-from ecr_source.destinations.literals import literal
+from ecr_source.destinations.replacement import NO_MARKER, by_names
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.spool import TableFile
 from ecr_source.loading.current import current_destination
 from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
+from ecr_source.loading.markers import markers_of
 
 ROW_VERSION = pa.field("row_version", pa.string(), nullable=False)
 
@@ -51,10 +52,17 @@ class Snapshot:
 
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The files as they are."""
-        # Delta's merge joins the rows of the table with the new ones, which have the same columns.
-        qualifier = "{table}." if self.strategy == "cdc" else ""
-        paths = [file.path for file in files]
-        yield from _replace(files, arrow_schema(table), paths, qualifier, self.write_disposition)
+        schema = arrow_schema(table)
+        if not files:
+            return
+        markers = markers_of(files, schema)
+        if self.strategy == "cdc":
+            condition = by_names(markers, table.replaced_by, current_destination().dialect)
+            hints: dict[str, Any] = {"x-merge-destination-scope": condition}
+            markers = markers.slice(0, 0)
+        else:
+            hints = _by_markers(table)
+        yield from _staged([(file.path, file.rows) for file in files], markers, self.write_disposition, hints)
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,9 @@ class History:
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The files with a column more: a hash of all columns but the volatile ones."""
         schema = arrow_schema(table).append(ROW_VERSION)
-        yield from _replace(files, schema, [_with_row_versions(file, schema) for file in files])
+        if files:
+            rows = [(_with_row_versions(file, schema), file.rows) for file in files]
+            yield from _staged(rows, markers_of(files, schema), None, _by_markers(table))
 
 
 @dataclass(frozen=True)
@@ -200,62 +210,48 @@ def _parse_timestamp(value: str | datetime | None) -> datetime | None:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def _replace(
-    files: Sequence[TableFile],
-    schema: pa.Schema,
-    paths: Sequence[Path],
-    qualifier: str = "",
-    write_disposition: TWriteDispositionConfig | None = None,
+def _by_markers(table: Table) -> dict[str, Any]:
+    """The hints by which dlt's merge replaces what the markers among the rows name."""
+    return {
+        "x-merge-source-filter": NO_MARKER,
+        "x-merge-destination-scope": current_destination().replaced_rows(table.replaced_by),
+    }
+
+
+def _staged(
+    files: Sequence[tuple[Path, int]],
+    markers: pa.Table,
+    write_disposition: TWriteDispositionConfig | None,
+    hints: Mapping[str, Any],
 ) -> Items:
-    """The files, and before them the condition that says which rows they may delete or retire."""
-    if not files:
-        return
-    dialect = current_destination().dialect
-    # In one pair of parentheses, because dlt joins it with AND.
-    condition = "(" + " OR ".join(_rows_of(file, dialect, qualifier) for file in files) + ")"
-    empty = schema.empty_table()
+    """The files, each with the number of its rows, and the markers beside them."""
     # Hints on an item would make a file and a job more.
-    dlt.current.resource().apply_hints(
-        write_disposition=write_disposition, additional_table_hints={"x-merge-destination-scope": condition}
-    )
-    counts = [file.rows for file in files]
-    for path, rows in _small_ones_joined(list(zip(paths, counts, strict=True)), schema):
+    dlt.current.resource().apply_hints(write_disposition=write_disposition, additional_table_hints=dict(hints))
+    empty = markers.schema.empty_table()
+    for path, rows in _small_ones_joined(files, markers):
         yield dlt.mark.with_file_import(str(path), "parquet", rows, empty)
         path.unlink()  # dlt has linked or copied it
 
 
-def _small_ones_joined(files: Sequence[tuple[Path, int]], schema: pa.Schema) -> Iterator[tuple[Path, int]]:
-    """The files, each with the number of its rows; those of few rows, as most scopes have, as one."""
+def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> Iterator[tuple[Path, int]]:
+    """The files; those of few rows, as most scopes have, as one, with the markers."""
     yield from ((path, rows) for path, rows in files if rows > _FEW)
-    few = [(path, rows) for path, rows in files if rows <= _FEW]
-    if len(few) == 1 and few[0][1]:
-        yield few[0]
-    elif few:
-        joined = few[0][0].with_suffix(".joined.parquet")
-        with pq.ParquetWriter(joined, schema) as writer:
-            # Where dlt adds columns it loses a file that has not even an empty row group.
-            waiting, count = [schema.empty_table()], 0
-            for path, rows in few:
-                if rows:
-                    waiting.append(pq.ParquetFile(path).read())
-                    count += rows
+    joined = files[0][0].with_suffix(".joined.parquet")
+    with pq.ParquetWriter(joined, markers.schema) as writer:
+        # Where dlt adds columns it loses a file that has not even an empty row group.
+        waiting, count, total = [markers], 0, markers.num_rows
+        for path, rows in files:
+            if rows and rows <= _FEW:
+                waiting.append(pq.ParquetFile(path).read())
+                count, total = count + rows, total + rows
+            if rows <= _FEW:
                 path.unlink()
-                if count > _FEW:
-                    writer.write_table(pa.concat_tables(waiting))
-                    waiting, count = [schema.empty_table()], 0
+            if count > _FEW:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting, count = [], 0
+        if waiting:
             writer.write_table(pa.concat_tables(waiting))
-        yield joined, sum(rows for _, rows in few)
-
-
-def _rows_of(file: TableFile, dialect: str | None, qualifier: str) -> str:
-    equal = {"registry_id": file.scope.registry_id, "region": file.scope.region, **file.constants}
-    columns = [name for name in equal if name in file.table.columns]
-    conditions = [f"{qualifier}{name} = {literal(equal[name], dialect)}" for name in columns]
-    for names, wanted in ((file.named, "IN"), (file.excepted or None, "NOT IN")):
-        if names is not None:
-            listed = ", ".join(literal(name, dialect) for name in names)
-            conditions.append(f"{qualifier}{file.repository_column} {wanted} ({listed})")
-    return f"({' AND '.join(conditions)})"
+    yield joined, total
 
 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
