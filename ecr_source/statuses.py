@@ -34,8 +34,14 @@ NOT_ASKED = "not_asked"
 NO_ANSWER = {DENIED: "", CALL_FAILED: "", LEFT_OUT: " (by a bound)", NOT_ASKED: " (budget spent)"}
 """The outcomes of calls that were not answered, or not made, each with a remark."""
 
+UNANSWERED = {DENIED, CALL_FAILED, NOT_ASKED}
+"""Those of them that leave what an earlier call was answered."""
+
 NOT_FOUND = "not_found"
 """There is none to tell of."""
+
+PENDING = "pending"
+"""The answer is that there will be one."""
 
 ALLOWED = "allowed"
 """A check was answered."""

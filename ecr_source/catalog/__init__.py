@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.catalog.tables.extraction import EXTRACTION_ERRORS, EXTRACTION_SCOPES
+from ecr_source.catalog.tables.extraction import EXTRACTION_ERRORS, EXTRACTION_IMAGES, EXTRACTION_SCOPES
 from ecr_source.catalog.tables.findings import FINDINGS_TABLES
 from ecr_source.catalog.tables.image import IMAGE_TABLES
 from ecr_source.catalog.tables.image_scans import LIST_COVERAGE, LIST_FINDINGS
@@ -27,6 +27,7 @@ __all__ = [
     "ALL",
     "DEFAULT_GROUPS",
     "EXTRACTION_ERRORS",
+    "EXTRACTION_IMAGES",
     "EXTRACTION_SCOPES",
     "FINDINGS_FROM",
     "GET_CALLER_IDENTITY",
@@ -67,7 +68,7 @@ MANIFESTS = "manifests"
 TABLES: list[Table] = [table for group in GROUPS.values() for table in group]
 """The tables that the API fills, in the order in which they are shown."""
 
-RUN_TABLES: list[RunTable] = [EXTRACTION_SCOPES, EXTRACTION_ERRORS]
+RUN_TABLES: list[RunTable] = [EXTRACTION_SCOPES, EXTRACTION_ERRORS, EXTRACTION_IMAGES]
 """The tables that the run fills."""
 
 GET_CALLER_IDENTITY = Operation("sts", "GetCallerIdentity")

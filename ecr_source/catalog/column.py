@@ -76,7 +76,8 @@ class Constant:
 class CallOutcome:
     """What came of the call: `complete`, what `Operation.absent` says, or one of `NO_ANSWER`.
 
-    Of an answered call, `names` translates the value at `path`, where it has a name for it.
+    Of an answered call, `names` translates the value at `path`, where it has a name for it. A path to the members of a
+    list, `statuses[].status`, stands for the first of them that has a name; if the list is empty, it is `not_found`.
     """
 
     path: str

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
-from ecr_source.catalog.column import ArnField, Asked, Constant, Joined, Member, OfParent, Ordinal, Source
+from ecr_source.catalog.column import ArnField, Asked, CallOutcome, Constant, Joined, Member, OfParent, Ordinal, Source
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,24 @@ class EachValue:
     values: tuple[str, ...]
 
 
+_ANSWERED = CallOutcome("", {})
+"""Every answer is final."""
+
+
 @dataclass(frozen=True)
 class AskAgain:
     """A call for each image, made again only where its answer may be another one; else the rows that are there stay.
 
-    `record` is the table with a row for each image that was asked. Where `changed`, a column of images, is given, the
-    record notes it as `listed_<changed>`: the image is asked again when it differs. Answers that `expire` are asked for
+    The table extraction_images has what came of the last call, as `outcome` tells it. An image is asked again when it
+    was pushed again, when `changed`, a column of images, is another one, and when the answer was none, or not final:
+    `pending`, or `not_found` unless the image had been there for `settles_after`. Answers that `expire` are asked for
     again after the run's `max_age`. Where the operation is `bounded`, the run's bounds may leave images out.
     """
 
-    record: str
+    outcome: CallOutcome = _ANSWERED
     changed: str | None = None
     expires: bool = True
+    settles_after: timedelta | None = None
     bounded: bool = False
 
 
@@ -187,6 +194,9 @@ class Table:
     left_out: Mapping[str, str] = field(default_factory=dict)
     volatile: frozenset[str] = frozenset()
 
+    marked_in: ClassVar = "unmodelled"
+    """The column in which a marker among the staged rows says what it is."""
+
     @cached_property
     def fillings(self) -> tuple[Filling, ...]:
         """All ways in which the table is filled."""
@@ -243,9 +253,14 @@ class RunColumn:
 
 @dataclass(frozen=True, eq=False)
 class RunTable:
-    """A table that tells what a run did; its rows are only ever added."""
+    """A table that tells what a run did. Its rows are only ever added, unless they are `replaced_by` some columns.
+
+    `replaced_by` and `marked_in` are as those of `Table`.
+    """
 
     name: str
     description: str
     key: tuple[str, ...]
     columns: Mapping[str, RunColumn]
+    replaced_by: tuple[tuple[str, ...], ...] = ()
+    marked_in: str = ""

@@ -1,8 +1,8 @@
 """Which rows of a table a merge may delete or retire: those that marker rows among the staged ones name.
 
-A marker has the columns of `Table.replaced_by` and nothing else: its `extracted_at` is NULL. `unmodelled` says what it
-is: all rows that it names were `READ`, or they are to be `KEPT`. It names a scope, a repository or an image, and the
-columns that would say more are empty texts. Rows are replaced that were read and are not to be kept.
+A marker has the columns of `Table.replaced_by` and nothing else: its `extracted_at` is NULL. The column `marked_in`
+says what it is: all rows that it names were `READ`, or they are to be `KEPT`. It names a scope, a repository or an
+image, and the columns that would say more are empty texts. Rows are replaced that were read and are not to be kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.literals import literal
 
 READ = "read"
@@ -28,24 +29,23 @@ _ROW_VALUES = {"bigquery": "STRUCT", "athena": "ROW", "trino": "ROW"}
 # Databricks has them, but not where rows are deleted.
 _WITHOUT_ROW_VALUES = {"databricks", "fabric", "tsql"}
 
-Levels = Sequence[Sequence[str]]
 
-
-def by_markers(levels: Levels, dialect: str | None) -> str:
+def by_markers(table: Table | RunTable, dialect: str | None) -> str:
     """The condition on the rows of `{table}` which the markers in `{staging_table}` name, in sqlglot's `dialect`.
 
-    The same for every load. `levels` are those of `Table.replaced_by`.
+    The same for every load.
     """
+    levels = table.replaced_by
     # Postgres and DuckDB look each row up in a hash table: as EXISTS it takes twice to ten times as long.
-    read = " OR ".join(_named(levels, depth, READ, dialect) for depth in range(len(levels)))
-    kept = " OR ".join(_named(levels, depth, KEPT, dialect) for depth in range(1, len(levels)))
+    read = " OR ".join(_named(table, depth, READ, dialect) for depth in range(len(levels)))
+    kept = " OR ".join(_named(table, depth, KEPT, dialect) for depth in range(1, len(levels)))
     return f"(({read}) AND NOT ({kept}))" if kept else f"({read})"
 
 
-def _named(levels: Levels, depth: int, kind: str, dialect: str | None) -> str:
-    columns = levels[depth]
-    finer = [name for name in levels[-1] if name not in columns]
-    marker = " AND ".join([_MARKER, f"unmodelled = '{kind}'", *(f"{name} = ''" for name in finer)])
+def _named(table: Table | RunTable, depth: int, kind: str, dialect: str | None) -> str:
+    columns = table.replaced_by[depth]
+    finer = [name for name in table.replaced_by[-1] if name not in columns]
+    marker = " AND ".join([_MARKER, f"{table.marked_in} = '{kind}'", *(f"{name} = ''" for name in finer)])
     if dialect in _WITHOUT_ROW_VALUES:
         same = " AND ".join(f"m.{name} = {{table}}.{name}" for name in columns)
         return f"EXISTS (SELECT 1 FROM {{staging_table}} AS m WHERE {same} AND {marker})"  # noqa: S608 (names of ours)
@@ -55,14 +55,15 @@ def _named(levels: Levels, depth: int, kind: str, dialect: str | None) -> str:
     return f"{row_value}({names}) IN (SELECT {selected} FROM {{staging_table}} WHERE {marker})"  # noqa: S608 (names of ours)
 
 
-def by_names(markers: pa.Table, levels: Levels, dialect: str | None) -> str:
+def by_names(markers: pa.Table, table: Table | RunTable, dialect: str | None) -> str:
     """The condition on the rows of `{table}` which `markers` name, for tables that take no subquery."""
-    named = sorted((row["unmodelled"], tuple(row[name] for name in levels[-1])) for row in markers.to_pylist())
+    columns = table.replaced_by[-1]
+    named = sorted((row[table.marked_in], tuple(row[name] for name in columns)) for row in markers.to_pylist())
     read = [values for kind, values in named if kind == READ]
     kept = [values for kind, values in named if kind == KEPT]
-    condition = " OR ".join(_equal(read, levels[-1], dialect))
+    condition = " OR ".join(_equal(read, columns, dialect))
     if kept:
-        condition = f"({condition}) AND NOT ({' OR '.join(_equal(kept, levels[-1], dialect))})"
+        condition = f"({condition}) AND NOT ({' OR '.join(_equal(kept, columns, dialect))})"
     return f"({condition})"
 
 

@@ -21,6 +21,7 @@ from dlt.common.schema.typing import TLoaderMergeStrategy, TTableFormat
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltResource
 
+from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.replacement import by_markers
 from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.extract.results import ScopeRead
@@ -115,9 +116,9 @@ class Warehouse:
         """Its SQL, by sqlglot's name of it."""
         return self._capabilities.sqlglot_dialect
 
-    def replaced_rows(self, levels: Sequence[Sequence[str]]) -> str:
-        """The condition on the rows of a table that markers among the staged rows name, as dlt's hint takes it."""
-        return by_markers(levels, self.dialect)
+    def replaced_rows(self, table: Table | RunTable) -> str:
+        """The condition on the rows of `table` that markers among the staged rows name, as dlt's hint takes it."""
+        return by_markers(table, self.dialect)
 
     def check_merge(self, mode: str, strategy: str | None, table_format: str | None) -> None:
         """Checks that its tables merge by `strategy`, as the load mode needs: dlt would append.

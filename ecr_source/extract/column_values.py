@@ -23,7 +23,7 @@ from ecr_source.catalog.column import (
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.errors import MalformedResponse
 from ecr_source.extract.page import Level, Page, member_at
-from ecr_source.statuses import COMPLETE
+from ecr_source.statuses import COMPLETE, NOT_FOUND
 
 _ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}
 _ARN = r"^(?:[^:]*:){5}"
@@ -85,6 +85,16 @@ def translated(values: pa.StringArray, names: Mapping[str, str]) -> pa.StringArr
         return pa.repeat(pa.scalar(COMPLETE), len(values))
     translated = pa.array([*names.values()], pa.string()).take(pc.index_in(values, pa.array([*names], pa.string())))
     return pc.fill_null(translated, COMPLETE)
+
+
+def first_named(lists: pa.ListArray, member: str, names: Mapping[str, str]) -> pa.StringArray:
+    """Of each list the name of the first item's `member` that has one; `complete`, if none has, or `not_found`."""
+    values = pc.index_in(pc.struct_field(lists.flatten(), member), pa.array([*names], pa.string()))
+    parents = pc.list_parent_indices(lists).filter(values.is_valid())
+    named = pa.array([*names.values()], pa.string()).take(values.drop_null())
+    found = named.take(pc.index_in(pa.arange(0, len(lists)).cast(parents.type), parents))
+    is_empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)
+    return pc.fill_null(found, pc.if_else(is_empty, NOT_FOUND, COMPLETE))
 
 
 def _looked_up(source: Lookup, lists: pa.ListArray) -> pa.Array:

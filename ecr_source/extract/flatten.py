@@ -14,7 +14,7 @@ from ecr_source.catalog.column import Asked, CallOutcome, Constant, OfParent, Of
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Filling, Table
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
-from ecr_source.extract.column_values import of_items, translated, typed
+from ecr_source.extract.column_values import first_named, of_items, translated, typed
 from ecr_source.extract.page import Level, Page, member_at
 from ecr_source.statuses import COMPLETE
 
@@ -58,14 +58,23 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
         schema=schema,
     )
     _check_key(flat, table, filling, page.where)
-    return _sorted_by_key(_last_of_each(flat, table.key), table.key)
+    return _sorted_by_key(last_of_each(flat, table.key), table.key)
 
 
 def listed_keys(page: Page, table: Table, filling: Filling) -> pa.Table:
     """The key columns that tell the items of the listing apart, of all items of `page`, an item listed twice once."""
     first = _items(page, filling, 1, _struct_array(page.responses))
     keys = _listed_key(page, table, filling, first)
-    return _last_of_each(keys.select([name for name in keys.column_names if name in table.key]), None)
+    return last_of_each(keys.select([name for name in keys.column_names if name in table.key]), None)
+
+
+def call_outcomes(page: Page, source: CallOutcome) -> pa.StringArray:
+    """What came of each call of `page`."""
+    responses = Level(_struct_array(page.responses), pa.arange(0, 0), "")
+    listed, is_list, member = source.path.partition("[].")
+    said = member_at(page, responses, listed)
+    said = first_named(said, member, source.names) if is_list else translated(said, source.names)
+    return pc.if_else(pc.equal(page.outcomes, COMPLETE), said, page.outcomes)
 
 
 def _rows(page: Page, table: Table, filling: Filling, scope: Scope) -> _Rows:
@@ -138,7 +147,8 @@ def _last_positions(keys: pa.Table) -> pa.Int64Array | None:
     return positions.take(pc.sort_indices(positions))
 
 
-def _last_of_each(rows: pa.Table, key: Sequence[str] | None) -> pa.Table:
+def last_of_each(rows: pa.Table, key: Sequence[str] | None) -> pa.Table:
+    """The rows, of those that agree in `key`, or wholly, the last one."""
     last = _last_positions(rows.select(list(key)) if key else rows)
     return rows if last is None else rows.take(last)
 
@@ -168,10 +178,8 @@ def _values(source: Source, rows: _Rows, number: int) -> pa.Array:
             return asked
         case Constant(value, _):
             return pa.repeat(pa.scalar(value), len(rows.positions[number]))
-        case CallOutcome(path, names):
-            said = translated(member_at(rows.page, rows.levels[0], path), names)
-            outcomes = pc.if_else(pc.equal(rows.page.outcomes, COMPLETE), said, rows.page.outcomes)
-            return outcomes.take(rows.positions[0])
+        case CallOutcome():
+            return call_outcomes(rows.page, source).take(rows.positions[0])
         case _:
             values = of_items(source, rows.page, rows.levels[number])
             is_lowest = number == len(rows.levels) - 1  # its positions are the rows' own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,14 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog.schema import TIMESTAMP
-from ecr_source.catalog.table import AskAgain, Filling, Table
-from ecr_source.statuses import NO_ANSWER
+from ecr_source.catalog import EXTRACTION_IMAGES
+from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
+from ecr_source.catalog.table import AskAgain, Operation, Table
+from ecr_source.statuses import CALL_FAILED, DENIED, GONE, LEFT_OUT, NOT_ASKED, NOT_FOUND, PENDING
 
 NEVER = datetime.fromtimestamp(0, UTC)
 
 IMAGE = ("repository_name", "image_digest")
 """The columns that name an image within a scope."""
+
+_NOT_CALLED = [LEFT_OUT, NOT_ASKED, GONE]
+_NOT_FINAL = [*_NOT_CALLED, CALL_FAILED, DENIED, NOT_FOUND, PENDING]
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,9 @@ class Bounds:
 class Earlier:
     """What earlier runs loaded; of this class itself: nothing."""
 
-    def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
-        """The newest row of each image in `record`; None unless all of `tables` were loaded."""
-        return None
-
-    def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """The rows of `table` as they are, with its Arrow schema, to be kept where images are not asked again."""
-        return iter(())
+    def answers(self, operation: Operation, scope: Scope) -> pa.Table:
+        """The rows of extraction_images, one for each image that was asked, with that table's Arrow schema."""
+        return arrow_schema(EXTRACTION_IMAGES).empty_table()
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
         """The repository at which the budget of the last run ended for `table`; empty if it did not."""
@@ -62,50 +62,52 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Choice:
-    """The images to ask about, those that a bound leaves out, and the names, in the registry, of those that are kept.
+    """The images to ask about, in the order of need, and those that a bound leaves out where that is news.
 
-    Those to ask come in the order of need: never asked before, then the longest ago; `asked_before` are the names of
-    the latter.
+    Of `standing` images the answer stands; `known` are the names, in the registry, of all those to ask of which there
+    is any answer. `gone` are answers for images that are not listed any more.
     """
 
     ask: pa.Table
     left_out: pa.Table
-    keep: pa.Array
-    asked_before: pa.Array
+    standing: int
+    known: pa.Array
+    gone: pa.Table
 
 
 def choose(
     images: pa.Table,
     tagged: Iterable[pa.RecordBatch],
-    earlier: pa.Table | None,
+    answers: pa.Table,
+    for_tables: Collection[str],
     again: AskAgain,
     bounds: Bounds,
     now: datetime,
-    earlier_names: Callable[[pa.Array], pa.Array],
+    names_in_tables: Callable[[pa.Array], pa.Array],
 ) -> Choice:
-    """Sorts `images` (columns of the table images); `tagged` are rows of image_tags, `earlier` of the record, in which
-    the images have their `earlier_names`.
+    """Sorts `images` (columns of the table images); `tagged` are rows of image_tags.
+
+    `answers` are rows of extraction_images, in which images have their `names_in_tables`; those of other tables than
+    these are none.
     """
     names = image_names(images)
-    inside = _within_bounds(images, names, tagged, bounds, now) if again.bounded else None
-    known = _known(images, earlier_names(names), earlier, again, bounds, now)
-    if inside is None:
-        inside = pa.repeat(pa.scalar(True), len(names))
-    wanted = pc.and_(inside, pc.invert(known))
-    ask, asked_before = _in_order_of_need(images.filter(wanted), names.filter(wanted), earlier, earlier_names)
-    return Choice(ask, images.filter(pc.invert(inside)), names.filter(pc.and_(inside, known)), asked_before)
-
-
-def kept_rows(
-    earlier: Earlier, table: Table, filling: Filling, scope: Scope, images: pa.StringArray
-) -> Iterator[pa.Table]:
-    """The rows of earlier runs for images of these names in the registry, some at a time."""
-    kept = earlier.names(images)
-    asked = filling.column_of("image_digest")
-    for batch in earlier.rows(table, scope) if len(kept) else ():
-        named = ["image_digest" if name == asked else name for name in batch.schema.names]
-        mask = pc.is_in(image_names(batch.rename_columns(named)), kept)
-        yield pa.Table.from_batches([batch]).filter(mask)
+    position = pc.index_in(names_in_tables(names), image_names(answers))
+    has_all = _is_for(answers, for_tables)
+    stands = _of_images(pc.and_(_stands(answers, again, bounds, now), has_all), position)
+    for listed in filter(None, ("image_pushed_at", again.changed)):
+        stands = pc.and_(stands, _same(images[listed], answers[listed].take(position)))
+    inside = _within_bounds(images, names, tagged, bounds, now) if again.bounded else pa.repeat(True, len(names))
+    was_left_out = _of_images(pc.and_(pc.equal(answers["outcome"], LEFT_OUT), has_all), position)
+    wanted = pc.and_(inside, pc.invert(stands))
+    is_gone = pc.invert(pc.is_in(pa.arange(0, answers.num_rows), position.cast(pa.int64())))
+    is_news = pc.invert(pc.and_(pc.equal(answers["outcome"], GONE), has_all))
+    return Choice(
+        ask=_in_order_of_need(images.filter(wanted), answers.take(position.filter(wanted))),
+        left_out=images.filter(pc.invert(pc.or_(inside, was_left_out))),
+        standing=pc.sum(pc.and_(inside, stands)).as_py() or 0,
+        known=names.filter(pc.and_(wanted, position.is_valid())),
+        gone=answers.filter(pc.and_(is_gone, is_news)),
+    )
 
 
 def image_names(rows: pa.Table | pa.RecordBatch) -> pa.Array:
@@ -114,15 +116,30 @@ def image_names(rows: pa.Table | pa.RecordBatch) -> pa.Array:
     return names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
 
 
-def _in_order_of_need(
-    images: pa.Table, names: pa.Array, earlier: pa.Table | None, earlier_names: Callable[[pa.Array], pa.Array]
-) -> tuple[pa.Table, pa.Array]:
-    if earlier is None or not len(names):
-        return images, names.slice(0, 0)
-    position = pc.index_in(earlier_names(names), image_names(earlier))
-    answered_at = pc.if_else(_is_answer(earlier), earlier["extracted_at"], pa.scalar(NEVER, TIMESTAMP)).combine_chunks()
-    asked_at = pc.fill_null(answered_at.take(position), pa.scalar(NEVER, TIMESTAMP))
-    return images.take(pc.sort_indices(asked_at)), names.filter(position.is_valid())
+def _of_images(of_answers: pa.Array, position: pa.Array) -> pa.Array:
+    """What is true of the answer for each image; false where there is none."""
+    values = of_answers.combine_chunks() if isinstance(of_answers, pa.ChunkedArray) else of_answers
+    return pc.fill_null(values.take(position), False)
+
+
+def _same(listed: pa.ChunkedArray, then: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.or_(pc.fill_null(pc.equal(then, listed), False), pc.and_(then.is_null(), listed.is_null()))
+
+
+def _is_for(answers: pa.Table, tables: Collection[str]) -> pa.Array:
+    """Whether an answer was for all of these tables."""
+    texts = answers["for_tables"].combine_chunks().dictionary_encode()
+    has_all = [set(tables) <= set((text or "").split()) for text in texts.dictionary.to_pylist()]
+    return pa.array(has_all, pa.bool_()).take(texts.indices)
+
+
+def _in_order_of_need(images: pa.Table, answers: pa.Table) -> pa.Table:
+    """Never asked; asked while there was nothing final to tell; the others, those asked longest ago first."""
+    was_asked = pc.fill_null(pc.invert(pc.is_in(answers["outcome"], pa.array(_NOT_CALLED))), False)
+    was_asked = pc.and_(was_asked, answers["outcome"].is_valid())
+    is_old = pc.and_(was_asked, pc.invert(pc.fill_null(pc.equal(answers["outcome"], PENDING), False)))
+    need = pa.table({"old": is_old, "asked": was_asked, "at": answers["extracted_at"]})
+    return images.take(pc.sort_indices(need, [(name, "ascending") for name in need.column_names]))
 
 
 def _within_bounds(
@@ -167,32 +184,14 @@ def _newest(images: pa.Table, count: int) -> pa.Array:
     return pa.array(newest, pa.bool_())
 
 
-def _known(
-    images: pa.Table, names: pa.Array, earlier: pa.Table | None, again: AskAgain, bounds: Bounds, now: datetime
-) -> pa.Array:
-    """Whether the answer of an earlier run still stands."""
-    if earlier is None:
-        return pa.repeat(pa.scalar(False), len(names))
-    known = earlier.filter(_stands(earlier, again, bounds, now))
-    position = pc.index_in(names, image_names(known))
-    stands = position.is_valid()
-    if again.changed:
-        then = known[f"listed_{again.changed}"].combine_chunks().take(position)
-        listed = images[again.changed].combine_chunks()
-        same = pc.if_else(pc.and_(then.is_null(), listed.is_null()), True, pc.fill_null(pc.equal(then, listed), False))
-        stands = pc.and_(stands, same)
-    return stands
-
-
-def _is_answer(earlier: pa.Table) -> pa.Array:
-    if "fetch_outcome" not in earlier.column_names:
-        return pa.repeat(pa.scalar(True), earlier.num_rows)
-    return pc.invert(pc.is_in(earlier["fetch_outcome"], pa.array([*NO_ANSWER])))
-
-
-def _stands(earlier: pa.Table, again: AskAgain, bounds: Bounds, now: datetime) -> pa.Array:
-    stands = _is_answer(earlier)
+def _stands(answers: pa.Table, again: AskAgain, bounds: Bounds, now: datetime) -> pa.Array:
+    """Whether an answer is final, and young enough."""
+    stands = pc.invert(pc.is_in(answers["outcome"], pa.array(_NOT_FINAL)))
+    if again.settles_after is not None:
+        there_for = pc.subtract(answers["extracted_at"], answers["image_pushed_at"])
+        is_old = pc.fill_null(pc.greater(there_for, pa.scalar(again.settles_after, there_for.type)), False)
+        stands = pc.or_(stands, pc.and_(pc.equal(answers["outcome"], NOT_FOUND), is_old))
     if again.expires:
         oldest = pa.scalar(now - bounds.max_age, TIMESTAMP)
-        stands = pc.and_(stands, pc.greater_equal(earlier["extracted_at"], oldest))
+        stands = pc.and_(stands, pc.greater_equal(answers["extracted_at"], oldest))
     return stands

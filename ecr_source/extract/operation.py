@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecr_source import catalog
 from ecr_source.aws.api import Api
 from ecr_source.aws.dispatch import Job, one_ahead
 from ecr_source.aws.response import Response
@@ -31,7 +32,7 @@ from ecr_source.errors import (
 )
 from ecr_source.extract.failures import Failures, Left, failures_in, status_of
 from ecr_source.extract.flatten import listed_keys
-from ecr_source.extract.image_selection import choose, kept_rows
+from ecr_source.extract.image_selection import NEVER, choose
 from ecr_source.extract.questions import (
     ForRows,
     Listing,
@@ -46,7 +47,7 @@ from ecr_source.extract.questions import (
     rows_of,
 )
 from ecr_source.extract.response_rows import Answer, Answers, ParentRow
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.spool import Files, TableFile
 from ecr_source.statuses import (
     CALL_FAILED,
     COMPLETE,
@@ -82,7 +83,7 @@ class Reading:
     status: str = COMPLETE
     note: str = ""
     named: list[str] | None = None
-    files: dict[Table, TableFile] = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -91,8 +92,7 @@ class Reading:
         self._answers = Answers(self.api, self.operation, self.tables, self.folder, self._malformed, self.observe)
         self._lock = threading.Lock()
         self._answered = 0
-        self._kept = pa.array([], pa.string())
-        self._asked_before = pa.array([], pa.string())
+        self._known = pa.array([], pa.string())
         self._left = Left()
         self._parents: Parents | None = None
         self._stopped = threading.Event()
@@ -133,10 +133,14 @@ class Reading:
             above = self._parents.status if self._parents else COMPLETE
             self.status = status_of(above, self.failures, self._left, answered=self._answered > 0)
         if self.status in READ or self.failures.images:
-            self._keep_earlier_rows()
-            self.files = self._answers.spool.complete(self.named, sorted(self.failures.repositories))
+            excepted = sorted(self.failures.repositories)
+            files = self._answers.spool.complete(self.named, excepted)
+            record = self._answers.record
+            self.files = record.complete(files, self.named, excepted) if record else files
         else:
             self._answers.spool.drop()
+            if self._answers.record:
+                self._answers.record.drop()
         if self._left.by_budget:
             self.note = f"the budget was spent: {self._left} wait for the next run"
         self.note = self.note or self.api.notes.get(self.operation, "")
@@ -191,20 +195,41 @@ class Reading:
         return self._parents.earlier.resumes_at(self.tables[0], self.api.scope)
 
     def _chosen(self, again: AskAgain, file: TableFile) -> Iterator[ParentRow]:
-        parents = self._parents
+        parents, record = self._parents, self._answers.record
         assert parents is not None
-        record = next((table for table in self.tables if table.name == again.record), None)
-        images = rows_of(file, [*self._answers.columns, "image_pushed_at"])
-        tagged = parents.tags.batches() if parents.tags and parents.bounds.tag else ()
-        earlier = parents.earlier.asked(record, self.tables, self.api.scope) if record else None
-        names = parents.earlier.names
-        choice = choose(images, tagged, earlier, again, parents.bounds, self.started_at, names)
-        self._kept = choice.keep
-        self._asked_before = choice.asked_before
-        self._answered += len(choice.keep)
+        assert record is not None
+        record.earlier = parents.earlier.answers(self.operation, self.api.scope)
+        choice = choose(
+            rows_of(file, self._answers.columns),
+            parents.tags.batches() if parents.tags and parents.bounds.tag else (),
+            record.earlier,
+            [table.name for table in self.tables],
+            again,
+            parents.bounds,
+            self.started_at,
+            parents.earlier.names,
+        )
+        record.gone(self._of_repositories_read(choice.gone, parents), self._others_loaded(parents), self.started_at)
+        self._known = choice.known
+        self._answered += choice.standing
         for row in each_row(choice.left_out):
             self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
         yield from each_row(choice.ask)
+
+    def _of_repositories_read(self, answers: pa.Table, parents: Parents) -> pa.Table:
+        """Those for images of repositories whose images were listed."""
+        if parents.named is not None:
+            answers = answers.filter(pc.is_in(answers["repository_name"], self._in_tables(parents.named)))
+        return answers.filter(pc.invert(pc.is_in(answers["repository_name"], self._in_tables(parents.excepted))))
+
+    def _in_tables(self, repositories: Collection[str]) -> pa.Array:
+        assert self._parents is not None
+        return self._parents.earlier.names(pa.array([*repositories], pa.string()))
+
+    def _others_loaded(self, parents: Parents) -> set[str]:
+        """The tables that the operation fills too, and that other runs have loaded."""
+        others = [table for table in catalog.TABLES if self.operation in table.operations and table not in self.tables]
+        return {table.name for table in others if parents.earlier.last_read(table, self.api.scope) != NEVER}
 
     # asking
 
@@ -258,20 +283,26 @@ class Reading:
         asked_at = datetime.now(UTC)
         try:
             responses = self._listed(asked, parameters, asked_at)
-            for failure in failures_in(self.api, self.operation, responses, asked):
+            failed = [*failures_in(self.api, self.operation, responses, asked)]
+            for failure in failed:
                 self.failures.except_answer(failure)
         except Absent as error:
             outcome = self.operation.absent[error.error_code]
             self._collect(Answer.without_response(asked, outcome, asked_at))
         except (Denied, Gone) as error:
-            if not self._asked_by_halves(rows, parameters) and isinstance(error, Denied):
+            if self._asked_by_halves(rows, parameters):
+                return
+            if isinstance(error, Denied):
                 self._except(rows, error, asked_at)
+            elif self._answers.record:
+                self._answers.record.forget(rows)
         except _ENDED as ended:
             self._leave(rows, ended, asked_at)
         except _UNREADABLE as error:
             self._except(rows, error, asked_at)
         else:
-            self._collect(Answer(asked, responses, COMPLETE, asked_at, rows))
+            images = {f"{failure.error.resource}@{failure.digest}" for failure in failed}
+            self._collect(Answer(asked, responses, COMPLETE, asked_at, rows, images))
 
     def _listed(self, asked: ParentRow, parameters: dict[str, Any], asked_at: datetime) -> list[Response]:
         try:
@@ -332,19 +363,7 @@ class Reading:
         if not self.operation.again:
             self.failures.repositories.update(names)
             return
-        before = pc.is_in(pa.array(images, pa.string()), self._asked_before).to_pylist()
-        for row, known in zip(rows, before, strict=True):
+        is_known = pc.is_in(pa.array(images, pa.string()), self._known).to_pylist()
+        for row, known in zip(rows, is_known, strict=True):
             if not known:
                 self._answers.add(Answer.without_response(row, NOT_ASKED, asked_at))
-
-    # what stays
-
-    def _keep_earlier_rows(self) -> None:
-        if self.operation.again is None or self._parents is None:
-            return
-        unasked = pa.concat_arrays([self._kept, pa.array(self._left.images, pa.string())])
-        failed = pa.concat_arrays([unasked, pa.array(sorted(self.failures.images), pa.string())])
-        for table, filling in dict(self._answers.fillings).items():
-            images = unasked if filling.whatever_comes else failed
-            for rows in kept_rows(self._parents.earlier, table, filling, self.api.scope, images):
-                self._answers.spool.add({table: rows})

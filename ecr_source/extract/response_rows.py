@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,11 +20,12 @@ from ecr_source.catalog.column import Asked, OfParent
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 from ecr_source.errors import MalformedResponse
-from ecr_source.extract.flatten import flatten, listed_keys
+from ecr_source.extract.flatten import call_outcomes, flatten, listed_keys
+from ecr_source.extract.image_record import ImageRecord, columns_noted
 from ecr_source.extract.image_selection import image_names
 from ecr_source.extract.page import Page
 from ecr_source.extract.spool import Spool
-from ecr_source.statuses import COMPLETE
+from ecr_source.statuses import CALL_FAILED, COMPLETE
 
 # Rows are made of many small responses at once: Arrow takes as long for one as for fifty.
 _ANSWERS_AT_A_TIME = 500
@@ -39,7 +41,8 @@ ParentRow: TypeAlias = dict[str, Any]
 class Answer:
     """What came of asking for one row of the parent table, or for some at a time: all pages, or only an outcome.
 
-    `asked` is the first of `rows`, which a failure excepts all.
+    `asked` is the first of `rows`, which a failure excepts all. Of the images in `failed` (`team/api@sha256:…`) the
+    response says that it could not answer for them.
     """
 
     asked: ParentRow
@@ -47,6 +50,7 @@ class Answer:
     outcome: str
     asked_at: datetime
     rows: Sequence[ParentRow] = ()
+    failed: Collection[str] = ()
 
     @classmethod
     def without_response(cls, asked: ParentRow, outcome: str, asked_at: datetime) -> Answer:
@@ -57,6 +61,12 @@ class Answer:
     def nbytes(self) -> int:
         """How much memory it takes, about."""
         return sum(response.nbytes for response in self.responses)
+
+    def images(self, outcome: str) -> Iterator[tuple[ParentRow, str, datetime]]:
+        """Each image that was asked about, with what came of it, which is `outcome` unless it failed, and when."""
+        for row in self.rows or [self.asked]:
+            failed = f"{row['repository_name']}@{row['image_digest']}" in self.failed
+            yield row, CALL_FAILED if failed else outcome, self.asked_at
 
 
 @dataclass
@@ -86,6 +96,9 @@ class Answers:
             if filling.operation is self.operation
         ]
         self.spool = self._new_spool()
+        self.record = (
+            ImageRecord(self.folder, self.api.scope, self.operation, self.tables) if self.operation.again else None
+        )
 
     @property
     def columns(self) -> list[str]:
@@ -94,6 +107,7 @@ class Answers:
         needed = [*self.operation.each.asked.values()]
         needed += [column for _, filling in self.fillings for column in _asked_columns(filling)]
         needed += ["repository_name"] if "repository_name" in self.operation.each.table.columns else []
+        needed += columns_noted(self.operation) if self.operation.again else []
         return list(dict.fromkeys(needed))
 
     def add(self, answer: Answer) -> None:
@@ -135,7 +149,7 @@ class Answers:
             where=where,
         )
 
-    def add_page(self, page: Page, spool: Spool | None = None) -> None:
+    def add_page(self, page: Page) -> None:
         """Adds a page of a listing whose items can be on another page as well.
 
         Raises:
@@ -143,7 +157,7 @@ class Answers:
         """
         table, filling = self.fillings[0]
         keys = listed_keys(page, table, filling) if filling.levels else None
-        self._add(page, spool or self.spool, keys if keys is not None and keys.num_columns else None)
+        self._add(page, self.spool, self.fillings, keys if keys is not None and keys.num_columns else None)
 
     def drop(self) -> None:
         """Forgets all rows: the listing begins anew."""
@@ -158,22 +172,27 @@ class Answers:
         """
         held: list[Response] = []
         overflow: Spool | None = None
+        in_lists = [(table, filling) for table, filling in self.fillings if filling.levels]
         try:
             for response in pages:
                 held.append(response)
-                if sum(page.nbytes for page in held) > BYTES_OF_A_LISTING:
+                if len(held) > 1 and sum(page.nbytes for page in held) > BYTES_OF_A_LISTING:
                     overflow = overflow or self._new_spool(f"{threading.get_ident()}")
-                    self.add_page(self.page([Answer(asked, held, COMPLETE, asked_at)], self._where), overflow)
-                    held = []
+                    page = self.page([Answer(asked, held[:-1], COMPLETE, asked_at)], self._where)
+                    self._add(page, overflow, in_lists)
+                    held = held[-1:]
             if overflow is None:
                 return held
-            if held:
-                self.add_page(self.page([Answer(asked, held, COMPLETE, asked_at)], self._where), overflow)
+            # The row of the answer itself comes with its last page.
+            last = Answer(asked, held, COMPLETE, asked_at)
+            page = self.page([last], self._where)
+            self._add(page, overflow, self.fillings)
         except BaseException:
             if overflow is not None:
                 overflow.drop()
             raise
         self.spool.take(overflow)
+        self._note(page, [last])
         return []
 
     @property
@@ -186,20 +205,39 @@ class Answers:
 
     def _add_all(self, answers: Sequence[Answer]) -> None:
         try:
-            self._add(self.page(answers, self._where), self.spool)
+            page = self.page(answers, self._where)
+            self._add(page, self.spool, self.fillings)
         except MalformedResponse as error:
             if len(answers) == 1:
                 self.malformed(answers[0], error)
                 return
             for answer in answers:
                 self._add_all([answer])
+            return
+        self._note(page, answers)
 
-    def _add(self, page: Page, spool: Spool, keys: pa.Table | None = None) -> None:
-        on_arrow_threads(self._spool_rows, page, spool, keys)
+    def _note(self, page: Page, answers: Sequence[Answer]) -> None:
+        """Notes what came of each image of these answers, all of whose responses are in `page`."""
+        if self.record is None or self.operation.again is None:
+            return
+        outcomes = call_outcomes(page, self.operation.again.outcome)
+        # Of several pages the last.
+        ends = accumulate(len(answer.responses) for answer in answers)
+        outcome_of_each = [outcomes[end - 1].as_py() for end in ends]
+        self.record.add(
+            image for answer, outcome in zip(answers, outcome_of_each, strict=True) for image in answer.images(outcome)
+        )
 
-    def _spool_rows(self, page: Page, spool: Spool, keys: pa.Table | None) -> None:
+    def _add(
+        self, page: Page, spool: Spool, fillings: Sequence[tuple[Table, Filling]], keys: pa.Table | None = None
+    ) -> None:
+        on_arrow_threads(self._spool_rows, page, spool, fillings, keys)
+
+    def _spool_rows(
+        self, page: Page, spool: Spool, fillings: Sequence[tuple[Table, Filling]], keys: pa.Table | None
+    ) -> None:
         rows: dict[Table, pa.Table] = {}
-        for table, filling in self.fillings:
+        for table, filling in fillings:
             flat = flatten(page, table, filling, self.api.scope)
             if self.within is not None:
                 flat = flat.filter(pc.is_in(image_names(flat), self.within))

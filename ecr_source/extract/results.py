@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ecr_source.aws.api import Usage
@@ -66,12 +66,13 @@ class TableRead:
 
 @dataclass(frozen=True)
 class ScopeRead:
-    """What came of one scope."""
+    """What came of one scope; `records` are the files of extraction_images."""
 
     scope: Scope
     region_from: str
     tables: list[TableRead]
     errors: list[ReadError]
+    records: list[TableFile] = field(default_factory=list)
 
     @property
     def status(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecr_source.catalog.table import Table
+from ecr_source.catalog.table import RunTable, Table
 from ecr_source.extract.spool import TableFile
 
 _Read = TypeVar("_Read")
@@ -36,8 +36,12 @@ def rewrite(read: _Read, rewriter: Rewriter) -> _Read:
 
 def _rewritten(value: object, rewriter: Rewriter) -> object:
     match value:
-        case Table():
+        case Table() | RunTable():
             return value
+        case pa.Table():
+            return pa.Table.from_batches(
+                (rewritten_batch(batch, rewriter) for batch in value.to_batches()), value.schema
+            )
         case str():
             return rewriter.text(value)
         case list() | tuple() | set() | frozenset():

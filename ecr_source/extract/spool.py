@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import Operation, Table
+from ecr_source.catalog.table import Operation, RunTable, Table
+from ecr_source.extract.flatten import last_of_each
 
 _PAGE = "number of the page"
 
@@ -25,9 +27,12 @@ class TableFile:
     They stand for all rows of the scope but for those of the repositories `excepted`, whose reading failed; if `named`
     is given, only for those of the repositories named. Where other operations fill the table with rows of their own,
     `constants` are the columns that tell these rows apart from those.
+
+    If `images` are given (columns repository_name and image_digest), they stand for the rows of these only; otherwise
+    the rows of `kept_images` stay.
     """
 
-    table: Table
+    table: Table | RunTable
     scope: Scope
     path: Path
     rows: int
@@ -35,11 +40,17 @@ class TableFile:
     repository_column: str | None = None
     named: tuple[str, ...] | None = None
     excepted: tuple[str, ...] = ()
+    images: pa.Table | None = None
+    kept_images: pa.Table | None = None
 
     def batches(self, size: int = 50_000, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, at most `size` at a time."""
         with pq.ParquetFile(self.path) as file:
             yield from file.iter_batches(size, columns=list(columns) if columns else None)
+
+
+Files: TypeAlias = dict[Table | RunTable, TableFile]
+"""The file of each table."""
 
 
 @dataclass
@@ -79,7 +90,7 @@ class Spool:
                     part.rows += page_rows.num_rows
                     part.pages.append(page)
 
-    def complete(self, named: Sequence[str] | None = None, excepted: Sequence[str] = ()) -> dict[Table, TableFile]:
+    def complete(self, named: Sequence[str] | None = None, excepted: Sequence[str] = ()) -> Files:
         """The files, each item once; `named` and `excepted` as in `TableFile`."""
         for part in self._parts.values():
             part.writer.close()
@@ -90,11 +101,11 @@ class Spool:
         return {table: self._file(table, part, named, excepted) for table, part in self._parts.items()}
 
     def take(self, other: Spool) -> None:
-        """Adds all rows of `other`, which is complete, and deletes its files."""
-        for table, file in other.complete().items():
-            for batch in file.batches():
-                self.add({table: pa.Table.from_batches([batch])})
-            file.path.unlink()
+        """Adds all rows of `other`, which is complete, those of one key once, and deletes its files."""
+        for table, part in other._parts.items():
+            part.writer.close()
+            self.add({table: last_of_each(pq.ParquetFile(part.path).read(), table.key)})
+            part.path.unlink()
 
     def drop(self) -> None:
         """Deletes the files: the listing did not come to its end."""

@@ -15,6 +15,7 @@ from ecr_source.aws.api import Api, Usage
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.dispatch import Calls
 from ecr_source.aws.scopes import FROM_BOTOCORE, Found, Scope, Target, Unreachable
+from ecr_source.catalog import EXTRACTION_IMAGES
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
@@ -149,16 +150,17 @@ class _ScopeWalk:
         for stage in _stages(catalog.operations_of(self._tables, self._walk.without)):
             self._read_stage([operation for operation in stage if self._is_wanted(operation)])
         readings = self._readings.values()
-        for file in [
-            file for reading in readings for table, file in reading.files.items() if table not in self._tables
-        ]:
-            file.path.unlink()
+        files = [file for reading in readings for file in reading.files.values() if file.table not in self._tables]
+        records = [file for file in files if file.table is EXTRACTION_IMAGES]
+        for file in files:
+            if file not in records:
+                file.path.unlink()
         errors = [error for reading in readings for error in reading.failures.errors if not self._is_replaced(reading)]
         if self._region_from == FROM_BOTOCORE:
             # That a region of botocore's list is not enabled is what reading it was to find out.
             errors = [error for error in errors if error.status != Disabled.status]
         tables = [self._table_read(table) for table in self._tables]
-        return ScopeRead(self._api.scope, self._region_from, tables, errors)
+        return ScopeRead(self._api.scope, self._region_from, tables, errors, records)
 
     def _read_stage(self, operations: Sequence[Operation]) -> None:
         jobs = {}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, cast
 
 import dlt
@@ -17,15 +16,13 @@ from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog import EXTRACTION_SCOPES
+from ecr_source.catalog import EXTRACTION_IMAGES, EXTRACTION_SCOPES
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import RunTable, Table
+from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.destinations.destination import destination_of
-from ecr_source.destinations.warehouse import SqlClient
-from ecr_source.extract.image_selection import NEVER, Earlier
+from ecr_source.extract.image_selection import IMAGE, NEVER, Earlier
 from ecr_source.extract.pseudonyms import Pseudonyms
-from ecr_source.loading.modes import History, IncrementalAppend, Mode
 from ecr_source.statuses import READ
 
 _ROWS_AT_A_TIME = 50_000
@@ -41,6 +38,8 @@ SELECT table_name, registry_id, region, started_at, resumes_at FROM (
 ) AS reads WHERE position = 1
 """  # noqa: S608 (words of ours)
 _IMAGES = "SELECT count(*) FROM {table} WHERE registry_id = %s AND region = %s"
+_ANSWERED = "SELECT DISTINCT registry_id, region, operation FROM {table}"
+_ANSWERS = "SELECT {names} FROM {table} WHERE registry_id = %s AND region = %s AND operation = %s"
 _RATE = f"""
 SELECT sum(calls) / nullif(sum(extract(epoch FROM finished_at) - extract(epoch FROM started_at)), 0)
 FROM {{table}} WHERE registry_id = %s AND region = %s AND calls >= {_CALLS_THAT_TELL_A_RATE}
@@ -125,26 +124,26 @@ class Dataset:
         """The names of the registry as they are in the tables."""
         return self._destination.storable_names(self._pseudonyms.column(names) if self._pseudonyms else names)
 
-    def rows_of(self, table: Table, scope: Scope, condition: str) -> pa.Table:
-        """The rows of `table` in the scope for which the condition holds, with its Arrow schema.
-
-        Raises:
-            DatabaseUndefinedRelation, SqlClientNotAvailable: there is no such table.
-            DatabaseTerminalException: it cannot be read, as one that an older version made without some column.
-        """
-        condition = f"registry_id = %s AND region = %s AND {condition}"
+    def answers(self, operation: Operation, scope: Scope) -> pa.Table:
+        """The rows of extraction_images of the operation in the scope, with that table's Arrow schema."""
+        values = (*self._loaded_as(scope), str(operation))
+        schema = arrow_schema(EXTRACTION_IMAGES)
+        if values not in self._answered:
+            return schema.empty_table()
         with self._lock, self._destination.open_tables(self._pipeline) as client:
-            return _selected(client, table, condition, *self._loaded_as(scope))
+            names = ", ".join(client.escape_column_name(name) for name in schema.names)
+            table = client.make_qualified_table_name(EXTRACTION_IMAGES.name)
+            with client.execute_query(_ANSWERS.format(names=names, table=table), *values) as cursor:
+                return _newest_of_each_image(fetch_all(cursor, schema))
 
-    def check_columns(self, tables: Iterable[Table]) -> None:
-        """Checks that all of `tables` can be read, with all their columns.
-
-        Raises:
-            DatabaseUndefinedRelation, SqlClientNotAvailable, DatabaseTerminalException: as `rows_of`.
-        """
-        with self._lock, self._destination.open_tables(self._pipeline) as client:
-            for table in tables:
-                _selected(client, table, "1 = 0")
+    @cached_property
+    def _answered(self) -> set[tuple[str, str, str]]:
+        """The scopes and operations of which there are answers."""
+        try:
+            with self._lock:
+                return {(account, region, name) for account, region, name in self._rows(EXTRACTION_IMAGES, _ANSWERED)}
+        except _NOT_AS_NOW:
+            return set()
 
     def _loaded_as(self, scope: Scope) -> tuple[str, str]:
         return (self._pseudonyms.text(scope.registry_id) if self._pseudonyms else scope.registry_id), scope.region
@@ -160,36 +159,14 @@ class Dataset:
 
 
 class EarlierRuns(Earlier):
-    """What a walk needs to know of a dataset that is kept in this mode."""
+    """What a walk needs to know of a dataset."""
 
-    def __init__(self, dataset: Dataset, mode: Mode) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._only_adds = isinstance(mode, IncrementalAppend)
-        self._current = "_dlt_valid_to IS NULL" if isinstance(mode, History) else "1 = 1"
-        self._check_columns = cache(dataset.check_columns)  # the same in all scopes
 
-    def asked(self, record: Table, tables: Sequence[Table], scope: Scope) -> pa.Table | None:
-        """The newest row of each image in `record`; None unless all of `tables` were loaded with all their columns."""
-        try:
-            self._check_columns(tuple(tables))
-            rows = self._dataset.rows_of(record, scope, self._current)
-        except _NOT_AS_NOW:
-            return None
-        # The last one wins: where rows are appended, an image has one for each time it was asked.
-        key = list(record.key)
-        newest = rows.group_by(key, use_threads=False).aggregate([("extracted_at", "max")])
-        return rows if newest.num_rows == rows.num_rows else _newest(rows, newest, key)
-
-    def rows(self, table: Table, scope: Scope) -> Iterator[pa.RecordBatch]:
-        """The rows of `table`, to be kept; none where rows are only ever added, or where there is no such table.
-
-        Raises:
-            DatabaseTerminalException: the table cannot be read; to take it for empty would delete what is in it.
-        """
-        if self._only_adds:
-            return
-        with suppress(*_NO_TABLE):
-            yield from self._dataset.rows_of(table, scope, self._current).to_batches(_ROWS_AT_A_TIME)
+    def answers(self, operation: Operation, scope: Scope) -> pa.Table:
+        """The rows of extraction_images, one for each image that was asked, with that table's Arrow schema."""
+        return self._dataset.answers(operation, scope)
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
         """The repository at which the budget of the last run ended for `table`; empty if it did not."""
@@ -204,14 +181,6 @@ class EarlierRuns(Earlier):
         return self._dataset.names(names)
 
 
-def _selected(client: SqlClient, table: Table, condition: str, *values: str) -> pa.Table:
-    schema = arrow_schema(table)
-    names = ", ".join(client.escape_column_name(name) for name in schema.names)
-    sql = f"SELECT {names} FROM {client.make_qualified_table_name(table.name)} WHERE {condition}"  # noqa: S608 (names of ours)
-    with client.execute_query(sql, *values) as cursor:
-        return fetch_all(cursor, schema)
-
-
 def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:
     """All rows of a query whose columns are those of `schema`, with that schema.
 
@@ -224,6 +193,11 @@ def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:
     )
 
 
-def _newest(rows: pa.Table, newest: pa.Table, key: list[str]) -> pa.Table:
+def _newest_of_each_image(rows: pa.Table) -> pa.Table:
+    """Where rows are appended, an image has one for each time that it was asked."""
+    key = list(IMAGE)
+    newest = rows.group_by(key, use_threads=False).aggregate([("extracted_at", "max")])
+    if newest.num_rows == rows.num_rows:
+        return rows
     times = newest.rename_columns([*key, "extracted_at"])
     return rows.join(times, [*key, "extracted_at"], join_type="inner").select(rows.column_names)

@@ -20,9 +20,9 @@ def markers_of(files: Sequence[TableFile], schema: pa.Schema) -> pa.Table:
 
     They are those of `ecr_source.destinations.replacement`.
     """
-    names = list(files[0].table.replaced_by[-1])
+    table = files[0].table
     rows = sorted({row for file in files for row in _markers(file)})
-    columns = dict(zip([*names, "unmodelled"], zip(*rows, strict=True), strict=True))
+    columns = dict(zip([*table.replaced_by[-1], table.marked_in], zip(*rows, strict=True), strict=True))
     return pa.table([_column(field, columns, len(rows)) for field in schema], schema=schema)
 
 
@@ -45,9 +45,18 @@ def _markers(file: TableFile) -> Iterator[tuple[str, ...]]:
         empty = len(levels[-1]) - len(scope) - len(finer)
         return (*scope, *finer, *[""] * empty, kind)
 
+    if file.images is not None:
+        yield from (marker(READ, *image) for image in _names(file.images))
+        return
     if file.named is None:
         yield marker(READ)
     for name in file.named or ():
         yield marker(READ, name)
     for name in file.excepted:
         yield marker(KEPT, name)
+    if file.kept_images is not None:
+        yield from (marker(KEPT, *image) for image in _names(file.kept_images))
+
+
+def _names(images: pa.Table) -> Iterator[tuple[str, str]]:
+    return zip(images["repository_name"].to_pylist(), images["image_digest"].to_pylist(), strict=True)

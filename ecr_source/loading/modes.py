@@ -17,7 +17,7 @@ from dlt.common.schema.typing import TWriteDispositionConfig
 from dlt.extract.hints import TResourceHints
 
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import Table
+from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.replacement import NO_MARKER, by_names
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.spool import TableFile
@@ -50,14 +50,19 @@ class Snapshot:
         merge: Any = {"disposition": "merge", "strategy": self.strategy, "deduplicated": True}
         return cast("TWriteDispositionConfig", merge)
 
-    def items(self, table: Table, files: Sequence[TableFile]) -> Items:
+    @property
+    def of_records(self) -> Snapshot:
+        """How rows that tell of the runs themselves, and change, get into their table."""
+        return self
+
+    def items(self, table: Table | RunTable, files: Sequence[TableFile]) -> Items:
         """The files as they are."""
         schema = arrow_schema(table)
         if not files:
             return
         markers = markers_of(files, schema)
         if self.strategy == "cdc":
-            condition = by_names(markers, table.replaced_by, current_destination().dialect)
+            condition = by_names(markers, table, current_destination().dialect)
             hints: dict[str, Any] = {"x-merge-destination-scope": condition}
             markers = markers.slice(0, 0)
         else:
@@ -78,12 +83,31 @@ class History:
         "row_version_column_name": ROW_VERSION.name,
     }
 
+    @property
+    def of_records(self) -> Snapshot:
+        """How rows that tell of the runs themselves, and change, get into their table: when is no change."""
+        return Snapshot()
+
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The files with a column more: a hash of all columns but the volatile ones."""
         schema = arrow_schema(table).append(ROW_VERSION)
         if files:
             rows = [(_with_row_versions(file, schema), file.rows) for file in files]
             yield from _staged(rows, markers_of(files, schema), None, _by_markers(table))
+
+
+@dataclass(frozen=True)
+class Appended:
+    """Rows are added to those that are there."""
+
+    unique_key: ClassVar = True
+    write_disposition: ClassVar[TWriteDispositionConfig] = "append"
+
+    def items(self, table: RunTable, files: Sequence[TableFile]) -> Items:
+        """The rows, some at a time."""
+        for file in files:
+            yield from (pa.Table.from_batches([batch]) for batch in file.batches())
+            file.path.unlink()
 
 
 @dataclass(frozen=True)
@@ -107,6 +131,11 @@ class IncrementalAppend:
     unique_key: ClassVar = True
     strategy: ClassVar = None
     write_disposition: ClassVar[TWriteDispositionConfig] = "append"
+
+    @property
+    def of_records(self) -> Appended:
+        """How rows that tell of the runs themselves, and change, get into their table: the newest counts."""
+        return Appended()
 
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The new rows; Arrow tables, because dlt's incremental does not look into files."""
@@ -210,11 +239,11 @@ def _parse_timestamp(value: str | datetime | None) -> datetime | None:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def _by_markers(table: Table) -> dict[str, Any]:
+def _by_markers(table: Table | RunTable) -> dict[str, Any]:
     """The hints by which dlt's merge replaces what the markers among the rows name."""
     return {
         "x-merge-source-filter": NO_MARKER,
-        "x-merge-destination-scope": current_destination().replaced_rows(table.replaced_by),
+        "x-merge-destination-scope": current_destination().replaced_rows(table),
     }
 
 
@@ -256,6 +285,7 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
     path = file.path.with_suffix(".versions.parquet")
+    assert isinstance(file.table, Table)
     hashed = [name for name in file.table.columns if name not in file.table.volatile] + ["unmodelled"]
     with pq.ParquetWriter(path, schema) as writer:
         for batch in file.batches():

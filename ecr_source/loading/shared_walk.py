@@ -80,6 +80,10 @@ class LoadWalk:
         read = (table_read for read in self.reads() for table_read in read.tables)
         return [file for table_read in read if table_read.table is table for file in table_read.files]
 
+    def records(self) -> list[TableFile]:
+        """The rows of extraction_images, files for each scope and operation."""
+        return [file for read in self.reads() for file in read.records]
+
     def _walk(self) -> list[ScopeRead]:
         pipeline = current_pipeline()
         destination = current_destination()
@@ -103,7 +107,7 @@ class LoadWalk:
                 folder=folder,
                 names=self.names,
                 bounds=self.bounds,
-                earlier=EarlierRuns(Dataset(pipeline, pseudonyms), self.mode),
+                earlier=EarlierRuns(Dataset(pipeline, pseudonyms)),
                 without=self.without,
                 max_in_flight=self.access.max_in_flight,
                 budget=Budget(self.max_calls, self.max_seconds),

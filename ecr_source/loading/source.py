@@ -197,6 +197,14 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
         )
         resource.selected = table in selected
         yield resource
+    yield dlt.resource(
+        cast("Iterator[object]", _RecordItems(walk)),
+        name=catalog.EXTRACTION_IMAGES.name,
+        columns=dlt_columns(catalog.EXTRACTION_IMAGES),
+        primary_key=catalog.EXTRACTION_IMAGES.key if walk.mode.of_records.unique_key else (),
+        write_disposition=walk.mode.of_records.write_disposition,
+        table_format=cast("TTableFormat", walk.table_format),
+    )
     for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         yield dlt.resource(
             cast("Iterator[object]", _LedgerItems(walk, rows)),
@@ -219,6 +227,17 @@ class _TableItems:
     def __iter__(self) -> Items:
         current_destination().load_exactly(dlt.current.resource())
         yield from self.walk.mode.items(self.table, self.walk.files(self.table))
+
+
+@dataclass(frozen=True)
+class _RecordItems:
+    """The rows of the table that tells what images were asked."""
+
+    walk: LoadWalk
+
+    def __iter__(self) -> Items:
+        current_destination().load_exactly(dlt.current.resource())
+        yield from self.walk.mode.of_records.items(catalog.EXTRACTION_IMAGES, self.walk.records())
 
 
 @dataclass(frozen=True)

@@ -63,3 +63,34 @@ EXTRACTION_ERRORS = RunTable(
         "status": RunColumn("string", "denied, disabled, gone or failed."),
     },
 )
+
+_IMAGE_ASKED = ("registry_id", "region", "operation", "repository_name", "image_digest")
+
+EXTRACTION_IMAGES = RunTable(
+    name="extraction_images",
+    description="One row per image and operation that is called for each image: what came of the last call.",
+    key=_IMAGE_ASKED,
+    replaced_by=(_IMAGE_ASKED[:3], _IMAGE_ASKED[:4], _IMAGE_ASKED),
+    marked_in="outcome",
+    columns={
+        "registry_id": RunColumn("string", "The account id of the registry."),
+        "region": RunColumn("string", "The region of the registry."),
+        "operation": RunColumn(
+            "string", "The operation that was called, with its service: ecr:DescribeImageScanFindings."
+        ),
+        "repository_name": RunColumn("string", "The repository of the image."),
+        "image_digest": RunColumn("string", "The digest of the image."),
+        "outcome": RunColumn(
+            "string",
+            "What came of it. complete, unsupported, failed, archived: an answer that stands until it is too old or the"
+            " image changes. pending, not_found: asked again by the next run, as are denied and call_failed. left_out,"
+            " not_asked: not called, because of a bound or of the budget. gone: the image is not listed any more.",
+        ),
+        "for_tables": RunColumn(
+            "string", "The tables that got the answer, by name, with spaces between; another one is asked for again."
+        ),
+        "image_pushed_at": RunColumn("timestamp", "What images.image_pushed_at was when the image was asked."),
+        "scan_completed_at": RunColumn("timestamp", "What images.scan_completed_at was when the image was asked."),
+        "extracted_at": RunColumn("timestamp", "When it was asked (UTC)."),
+    },
+)

@@ -16,7 +16,18 @@ from ecr_source.catalog.tables.image import (
     severity_counts,
 )
 from ecr_source.catalog.tables.registry import GET_REGISTRY_SCANNING_CONFIGURATION
-from ecr_source.statuses import COMPLETE, NOT_FOUND
+from ecr_source.statuses import COMPLETE, NOT_FOUND, PENDING
+
+FETCH_OUTCOME = CallOutcome(
+    "imageScanStatus.status",
+    {
+        "UNSUPPORTED_IMAGE": "unsupported",
+        "FAILED": "failed",
+        "IMAGE_ARCHIVED": "archived",
+        "IN_PROGRESS": PENDING,
+        "PENDING": PENDING,
+    },
+)
 
 DESCRIBE_IMAGE_SCAN_FINDINGS = Operation(
     "ecr",
@@ -25,7 +36,7 @@ DESCRIBE_IMAGE_SCAN_FINDINGS = Operation(
     each=EACH_IMAGE,
     absent={"ScanNotFoundException": NOT_FOUND},
     sparse=True,
-    again=AskAgain(record="image_scans", changed="scan_completed_at", bounded=True),
+    again=AskAgain(FETCH_OUTCOME, changed="scan_completed_at", bounded=True),
 )
 
 # A hundred findings a call, of all images, instead of a call for each image.
@@ -58,17 +69,6 @@ LIST_COVERAGE = Operation(
     within=IMAGES,
     only_where=_ENHANCED_ONLY,
     instead=DESCRIBE_IMAGE_SCAN_FINDINGS,
-)
-
-FETCH_OUTCOME = CallOutcome(
-    "imageScanStatus.status",
-    {
-        "UNSUPPORTED_IMAGE": "unsupported",
-        "FAILED": "failed",
-        "IMAGE_ARCHIVED": "archived",
-        "IN_PROGRESS": "pending",
-        "PENDING": "pending",
-    },
 )
 
 IMAGE_SCANS = Table(

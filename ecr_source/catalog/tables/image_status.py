@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from ecr_source.catalog.column import CallOutcome, Count, Member, OfScope
 from ecr_source.catalog.table import AskAgain, Operation, Table
 from ecr_source.catalog.tables.image import ASKED_BY_DIGEST, ASKED_IMAGE, EACH_IMAGE, ECHOED_IMAGE, IMAGE_KEY
+from ecr_source.statuses import PENDING
+
+# Both begin with the push of an image, and take minutes.
+_SETTLED = timedelta(days=1)
 
 DESCRIBE_IMAGE_REPLICATION_STATUS = Operation(
     "ecr",
     "DescribeImageReplicationStatus",
     each=EACH_IMAGE,
     sparse=True,
-    again=AskAgain(record="image_replications"),
+    again=AskAgain(CallOutcome("replicationStatuses[].status", {"IN_PROGRESS": PENDING}), settles_after=_SETTLED),
 )
 DESCRIBE_IMAGE_SIGNING_STATUS = Operation(
-    "ecr", "DescribeImageSigningStatus", each=EACH_IMAGE, sparse=True, again=AskAgain(record="image_signings")
+    "ecr",
+    "DescribeImageSigningStatus",
+    each=EACH_IMAGE,
+    sparse=True,
+    again=AskAgain(CallOutcome("signingStatuses[].status", {"IN_PROGRESS": PENDING}), settles_after=_SETTLED),
 )
 
 _FETCH_OUTCOME = CallOutcome("repositoryName", {})

@@ -23,7 +23,7 @@ BATCH_GET_IMAGE = Operation(
         ]
     },
     failures="failures",
-    again=AskAgain(record="image_manifests", expires=False),
+    again=AskAgain(expires=False),
 )
 
 LIST_IMAGE_REFERRERS = Operation(
@@ -35,7 +35,7 @@ LIST_IMAGE_REFERRERS = Operation(
         {"filter": {"artifactStatus": "ANY"}},
         "the endpoint rejects filter.artifactStatus: archived referrers are not in the listing",
     ),
-    again=AskAgain(record="image_referrer_listings"),
+    again=AskAgain(),
 )
 
 _MANIFEST = "imageManifest@manifest"

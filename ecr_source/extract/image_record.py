@@ -1,0 +1,138 @@
+"""What came of each image that one operation is called for: what earlier runs noted of it, and what this one does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ecr_source.aws.scopes import Scope
+from ecr_source.catalog import EXTRACTION_IMAGES
+from ecr_source.catalog.schema import arrow_schema
+from ecr_source.catalog.table import Operation, RunTable, Table
+from ecr_source.extract.image_selection import IMAGE
+from ecr_source.extract.spool import Files, TableFile
+from ecr_source.statuses import GONE, UNANSWERED
+
+_SCHEMA = arrow_schema(EXTRACTION_IMAGES)
+_LISTED = (*IMAGE, "image_pushed_at", "scan_completed_at")
+
+
+def columns_noted(operation: Operation) -> list[str]:
+    """The columns of images that are noted of an image for which the operation is called."""
+    changed = operation.again.changed if operation.again else None
+    return [*IMAGE, "image_pushed_at", *filter(None, [changed])]
+
+
+class ImageRecord:
+    """The rows of extraction_images of `operation` in one scope. Safe to use from several threads.
+
+    `for_tables` get its answers now. `earlier` are the rows that are there, which have the names of the tables.
+    """
+
+    def __init__(self, folder: Path, scope: Scope, operation: Operation, for_tables: Sequence[Table]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.earlier = _SCHEMA.empty_table()
+        self._path = folder / f"{scope.registry_id} {scope.region} {operation} images.parquet"
+        self._scope = scope
+        self._operation = operation
+        self._for_tables = frozenset(table.name for table in for_tables)
+        self._writer = pq.ParquetWriter(self._path, _SCHEMA)
+        self._rows = 0
+        self._forgotten = self.earlier.select(IMAGE)
+        self._lock = threading.Lock()
+
+    def add(self, images: Iterable[tuple[Mapping[str, Any], str, datetime]]) -> None:
+        """Notes images, rows of the table images, each with what came of it, and when it was asked."""
+        same = {
+            "registry_id": self._scope.registry_id,
+            "region": self._scope.region,
+            "operation": str(self._operation),
+            "for_tables": " ".join(sorted(self._for_tables)),
+        }
+        rows = [
+            {**same, **{name: image.get(name) for name in _LISTED}, "outcome": outcome, "extracted_at": asked_at}
+            for image, outcome, asked_at in images
+        ]
+        self._write(pa.Table.from_pylist(rows, _SCHEMA))
+
+    def forget(self, images: Sequence[Mapping[str, Any]]) -> None:
+        """Notes that these are gone from all tables."""
+        names = pa.Table.from_pylist(
+            [{name: image[name] for name in IMAGE} for image in images], self._forgotten.schema
+        )
+        with self._lock:
+            self._forgotten = pa.concat_tables([self._forgotten, names])
+
+    def gone(self, answers: pa.Table, others: Collection[str], now: datetime) -> None:
+        """Notes that the images of these earlier answers are not listed any more.
+
+        Those whose rows are still in `others`, tables that are not read now, are kept in mind for the run that reads
+        these.
+        """
+        before = pc.if_else(pc.equal(answers["outcome"], GONE), answers["for_tables"], "").to_pylist()
+        tables = [self._for_tables.union(text.split()) for text in before]
+        is_done = pa.array([names >= {*others} for names in tables], pa.bool_())
+        self.forget(answers.filter(is_done).select(IMAGE).to_pylist())
+        changed = {
+            "outcome": pa.repeat(pa.scalar(GONE), len(tables)),
+            "for_tables": pa.array([" ".join(sorted(names)) for names in tables], pa.string()),
+            "extracted_at": pa.repeat(pa.scalar(now, _SCHEMA.field("extracted_at").type), len(tables)),
+        }
+        noted = [changed.get(name, answers[name]) for name in _SCHEMA.names]
+        self._write(pa.table(noted, _SCHEMA).filter(pc.invert(is_done)))
+
+    def complete(self, files: Files, named: Sequence[str] | None, excepted: Sequence[str]) -> Files:
+        """The files that are not without effect, and one of the record, each with the images that it stands for.
+
+        Where earlier runs noted none of the scope, others may have filled the tables: then they stand for all images of
+        it, but for those that could not be asked.
+        """
+        self._writer.close()
+        constants = {"operation": str(self._operation)}
+        record = TableFile(EXTRACTION_IMAGES, self._scope, self._path, self._rows, constants, "repository_name")
+        record = replace(record, named=tuple(sorted(named)) if named is not None else None, excepted=tuple(excepted))
+        with pq.ParquetFile(self._path) as file:
+            noted = file.read([*IMAGE, "outcome"])
+        is_unanswered = pc.is_in(noted["outcome"], pa.array([*UNANSWERED]))
+        unanswered = noted.filter(is_unanswered).select(IMAGE)
+        if not self.earlier.num_rows:
+            whole: Files = {table: replace(file, kept_images=unanswered) for table, file in files.items()}
+            return whole | dict(self._of_calls(files)) | {EXTRACTION_IMAGES: record}
+        all_noted = pa.concat_tables([noted.select(IMAGE), self._forgotten])
+        answered = pa.concat_tables([noted.filter(pc.invert(is_unanswered)).select(IMAGE), self._forgotten])
+        read: Files = {table: replace(file, images=answered) for table, file in files.items()}
+        read |= {table: replace(file, images=all_noted) for table, file in self._of_calls(files)}
+        return _with_effect(read | {EXTRACTION_IMAGES: replace(record, images=all_noted)})
+
+    def drop(self) -> None:
+        """Deletes what was noted."""
+        self._writer.close()
+        self._path.unlink(missing_ok=True)
+
+    def _of_calls(self, files: Files) -> Iterator[tuple[Table | RunTable, TableFile]]:
+        """The files of tables in which a call that was not answered is a row too."""
+        for table, file in files.items():
+            fillings = table.fillings if isinstance(table, Table) else ()
+            if any(filling.whatever_comes for filling in fillings if filling.operation is self._operation):
+                yield table, file
+
+    def _write(self, rows: pa.Table) -> None:
+        with self._lock:
+            self._rows += rows.num_rows
+            self._writer.write_table(rows)
+
+
+def _with_effect(files: Files) -> Files:
+    """The files that replace something; the others are deleted."""
+    without = {table: file for table, file in files.items() if file.images is not None and not file.images.num_rows}
+    for file in without.values():
+        file.path.unlink()
+    return {table: file for table, file in files.items() if table not in without}
