@@ -47,7 +47,8 @@ class AskAgain:
     The table extraction_images has what came of the last call, as `outcome` tells it. An image is asked again when it
     was pushed again, when `changed`, a column of images, is another one, and when the answer was none, or not final:
     `pending`, or `not_found` unless the image had been there for `settles_after`. Answers that `expire` are asked for
-    again after the run's `max_age`. Where the operation is `bounded`, the run's bounds may leave images out.
+    again after the run's `max_age`; those that do not are what the digest stands for, whenever the image was pushed.
+    Where the operation is `bounded`, the run's bounds may leave images out.
     """
 
     outcome: CallOutcome = _ANSWERED
@@ -178,7 +179,8 @@ class Table:
     `operation`, `rows`, `columns`, `outer` and `whatever_comes` are those of the first `Filling`; `also` are further
     ones, which fill the same columns. `cursor` is the column that incremental loading compares; a table without one
     appends what was read. `left_out` names members that no column holds, with the reason; every other member that no
-    column names is kept in `unmodelled`. Columns in `volatile` do not make a new version of a row in history mode.
+    column names is kept in `unmodelled`. Columns in `volatile` do not make a new version of a row in history mode, and
+    neither do those that were `added` after there was history, where they are NULL.
     """
 
     name: str
@@ -193,6 +195,7 @@ class Table:
     also: tuple[Filling, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     volatile: frozenset[str] = frozenset()
+    added: frozenset[str] = frozenset()
 
     marked_in: ClassVar = "unmodelled"
     """The column in which a marker among the staged rows says what it is."""

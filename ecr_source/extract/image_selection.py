@@ -94,7 +94,8 @@ def choose(
     position = pc.index_in(names_in_tables(names), image_names(answers))
     has_all = _is_for(answers, for_tables)
     stands = _of_images(pc.and_(_stands(answers, again, bounds, now), has_all), position)
-    for listed in filter(None, ("image_pushed_at", again.changed)):
+    # What does not expire is what the digest stands for, whenever it was pushed.
+    for listed in filter(None, ("image_pushed_at" if again.expires else None, again.changed)):
         stands = pc.and_(stands, _same(images[listed], answers[listed].take(position)))
     inside = _within_bounds(images, names, tagged, bounds, now) if again.bounded else pa.repeat(True, len(names))
     was_left_out = _of_images(pc.and_(pc.equal(answers["outcome"], LEFT_OUT), has_all), position)

@@ -286,19 +286,25 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
     path = file.path.with_suffix(".versions.parquet")
     assert isinstance(file.table, Table)
-    hashed = [name for name in file.table.columns if name not in file.table.volatile] + ["unmodelled"]
+    names = [name for name in file.table.columns if name not in file.table.volatile]
+    first = [*(name for name in names if name not in file.table.added), "unmodelled"]
+    added = [name for name in names if name in file.table.added]
     with pq.ParquetWriter(path, schema) as writer:
         for batch in file.batches():
-            versions = pa.array(_row_versions(batch.select(hashed)), pa.string())
+            versions = pa.array(_row_versions(batch.select(first), batch.select(added)), pa.string())
             writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, versions], schema=schema))
     file.path.unlink()
     return path
 
 
-def _row_versions(rows: pa.RecordBatch) -> Iterator[str]:
-    columns = [
-        (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
-        for column in rows.columns
-    ]
-    for row in zip(*columns, strict=True):
-        yield hashlib.blake2b(orjson.dumps(row), digest_size=16).hexdigest()
+def _row_versions(rows: pa.RecordBatch, added: pa.RecordBatch) -> Iterator[str]:
+    """A hash of each row: of its values and, by name, of those of columns that were added later."""
+    later = added.to_pylist() if added.num_columns else [{}] * rows.num_rows
+    for values, row in zip(zip(*map(_hashable, rows.columns), strict=True), later, strict=True):
+        said = {name: value for name, value in row.items() if value is not None}
+        hashed = orjson.dumps((*values, said) if said else values)
+        yield hashlib.blake2b(hashed, digest_size=16).hexdigest()
+
+
+def _hashable(column: pa.Array) -> list[Any]:
+    return cast("list[Any]", (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist())

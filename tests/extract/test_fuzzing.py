@@ -20,7 +20,7 @@ import re
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -43,7 +43,6 @@ from ecr_source.catalog.model import botocore_session, is_paginated
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
-from ecr_source.extract.image_selection import Earlier
 from ecr_source.extract.results import ScopeRead, TableRead
 from ecr_source.extract.walk import Walk
 from tests.conftest import make_pipeline
@@ -172,16 +171,6 @@ def name_of(operation: Operation) -> str:
     return f"{operation.service}:{operation.name}" if operation.service == "ecr-public" else operation.name
 
 
-@dataclass(frozen=True)
-class _LoadedBefore(Earlier):
-    """An earlier run loaded the registry as it is: the rows of an image that cannot be read stay."""
-
-    batches: Mapping[Table, list[pa.RecordBatch]]
-
-    def rows(self, table: Table, scope: scopes.Scope) -> Iterator[pa.RecordBatch]:
-        return iter(self.batches[table])
-
-
 class Bench:
     """A server with a registry that has everything, what its operations are asked, and what that becomes."""
 
@@ -200,11 +189,9 @@ class Bench:
         self._walks = 0
         self._calls: dict[Operation, list[Call]] = {}
         self._answered: dict[Operation, dict[Table, Rows]] = {}
-        self.earlier = _LoadedBefore({})
         reads = self.read(catalog.TABLES, BY_ECR).tables
         self.rows: dict[Table, Rows] = {read.table: rows_of(read) for read in reads}
         self._calls |= {operation: made for operation in OPERATIONS if (made := self._made(operation))}
-        self.earlier = _LoadedBefore({read.table: list(batches_of(read)) for read in reads})
 
     def read(self, tables: Sequence[Table], without: Collection[Operation]) -> ScopeRead:
         """What the package makes of the registry."""
@@ -212,7 +199,7 @@ class Bench:
         found = scopes.discover_scopes(Access((REGION,), endpoint_url=self.server.url), services)
         self._walks += 1
         shutil.rmtree(self.folder / f"{self._walks - 10}", ignore_errors=True)
-        walk = Walk(tables, self.folder / f"{self._walks}", earlier=self.earlier, without=without)
+        walk = Walk(tables, self.folder / f"{self._walks}", without=without)
         reads = walk.read(found)
         return ScopeRead(
             reads[0].scope,
@@ -304,6 +291,17 @@ def rows_of(read: TableRead) -> Rows:
     return [row | {"unmodelled": row["unmodelled"] and json.loads(row["unmodelled"])} for row in rows]
 
 
+def kept_of(read: TableRead, before: Rows) -> Rows:
+    """Of the rows there were before those of images that the files do not stand for."""
+    kept: Rows = []
+    for file in read.files:
+        images = file.kept_images.to_pylist() if file.kept_images is not None else []
+        names = {tuple(image.values()) for image in images}
+        column = read.table.replaced_by[-1][-1]
+        kept += [row for row in before if (row["repository_name"], row[column]) in names] if names else []
+    return kept
+
+
 def in_order(rows: Rows) -> list[str]:
     return sorted(repr(sorted((name, _plain(value)) for name, value in row.items())) for row in rows)
 
@@ -356,12 +354,12 @@ class Expected:
                 found[:] = [row for row in found if (row["repository_name"], row["image_digest"]) in images]
         if operation.again and lost:
             for table, found in rows.items():
-                found += kept_of(table, operation, lost, bench)
+                found += rows_of_images(table, operation, lost, bench)
         return cls(rows, lost, failed or ("failures" if lost else ""))
 
 
-def kept_of(table: Table, operation: Operation, lost: Asked, bench: Bench) -> Rows:
-    """The rows of an earlier run that stay, because their images were not read."""
+def rows_of_images(table: Table, operation: Operation, lost: Asked, bench: Bench) -> Rows:
+    """The rows that must stay, because their images were not read."""
     filling = [filling for filling in table.fillings if filling.operation is operation][-1]
     if filling.whatever_comes:
         return []
@@ -535,7 +533,8 @@ class Case:
                 wanted += self.bench.answered(replaced)[table]
             elif not replaced:
                 wanted += expected.rows[table]
-            assert_same(table_read, wanted, f"{expected.failed or 'readable'}; {read.errors}")
+            why = f"{expected.failed or 'readable'}; {read.errors}"
+            assert_same(table_read, wanted, why, self.bench.rows[table])
             if not expected.failed or replaced:
                 assert table_read.status == "complete", f"{table.name} is {table_read.status}: {read.errors}"
             else:
@@ -595,11 +594,11 @@ def chain(table: Table) -> list[Operation]:
 
 def check_unchanged(read: TableRead, wanted: Rows) -> None:
     assert read.status == "complete", f"{read.table.name}, which has nothing to do with it, is {read.status}"
-    assert_same(read, wanted, "nothing to do with it")
+    assert_same(read, wanted, "nothing to do with it", wanted)
 
 
-def assert_same(read: TableRead, wanted: Rows, why: str) -> None:
-    found, rows = in_order(rows_of(read)), in_order(wanted)
+def assert_same(read: TableRead, wanted: Rows, why: str, before: Rows) -> None:
+    found, rows = in_order(rows_of(read) + kept_of(read, before)), in_order(wanted)
     if found != rows:
         wrong = [row for row in found if row not in rows][:2]
         missing = [row for row in rows if row not in found][:2]

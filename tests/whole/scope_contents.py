@@ -133,9 +133,9 @@ class Database:
         found: dict[Table, Rows] = {table: [] for table in self.tables}
         for read in Walk(self.tables, self.folder / "walk", without=without).read(discover_scopes(access, services)):
             assert read.status == "complete"
-            for file in (file for one in read.tables for file in one.files):
-                rows = pa.Table.from_batches(file.batches(), arrow_schema(file.table))
-                found[file.table] += rows.select(columns_of(file.table)).to_pylist()
+            for table, file in ((one.table, file) for one in read.tables for file in one.files):
+                rows = pa.Table.from_batches(file.batches(), arrow_schema(table))
+                found[table] += rows.select(columns_of(table)).to_pylist()
         contents: Contents = {}
         for table, rows in found.items():
             contents |= by_scope(table, rows)
