@@ -133,10 +133,7 @@ class Reading:
             above = self._parents.status if self._parents else COMPLETE
             self.status = status_of(above, self.failures, self._left, answered=self._answered > 0)
         if self.status in READ or self.failures.images:
-            excepted = sorted(self.failures.repositories)
-            files = self._answers.spool.complete(self.named, excepted)
-            record = self._answers.record
-            self.files = record.complete(files, self.named, excepted) if record else files
+            self.files = self._completed()
         else:
             self._answers.spool.drop()
             if self._answers.record:
@@ -145,6 +142,17 @@ class Reading:
             self.note = f"the budget was spent: {self._left} wait for the next run"
         self.note = self.note or self.api.notes.get(self.operation, "")
         self.finished_at = datetime.now(UTC)
+
+    def emptied(self, parents: Parents) -> Files:
+        """The files by which nothing is left of what the operation gave to its tables, without asking."""
+        self._parents = parents
+        self._inherit()
+        return self._completed()
+
+    def _completed(self) -> Files:
+        excepted = sorted(self.failures.repositories)
+        files = self._answers.spool.complete(self.named, excepted)
+        return self._answers.record.complete(files, self.named, excepted) if self._answers.record else files
 
     def _inherit(self) -> None:
         """Takes over which repositories the parent table's rows are of, unless nothing could be read."""

@@ -66,7 +66,7 @@ class TableRead:
 
 @dataclass(frozen=True)
 class ScopeRead:
-    """What came of one scope; `records` are the files of extraction_images."""
+    """What came of one scope; `records` are the files of extraction_images, and of tables that nothing fills now."""
 
     scope: Scope
     region_from: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from ecr_source.extract.image_selection import NEVER, Bounds, Earlier
 from ecr_source.extract.operation import Reading
 from ecr_source.extract.questions import Parents
 from ecr_source.extract.results import ReadError, ScopeRead, TableRead, overall_status
+from ecr_source.extract.spool import TableFile
 from ecr_source.statuses import POSTPONED, READ
 
 SCOPES_AT_A_TIME = 8
@@ -152,6 +153,7 @@ class _ScopeWalk:
         readings = self._readings.values()
         files = [file for reading in readings for file in reading.files.values() if file.table not in self._tables]
         records = [file for file in files if file.table is EXTRACTION_IMAGES]
+        records += [file for operation in self._without_need() for file in self._emptied(operation)]
         for file in files:
             if file not in records:
                 file.path.unlink()
@@ -168,7 +170,7 @@ class _ScopeWalk:
             reading = Reading(
                 self._api,
                 operation,
-                [table for table in self._spooled() if operation in table.operations],
+                [table for table in self._spooled() if self._is_filled_by(operation, table)],
                 self._walk.folder,
                 self._walk.names or None,
                 partial(self._walk.observer.rows_read, self._api.scope),
@@ -207,6 +209,25 @@ class _ScopeWalk:
         """Whether it is read: not one that only stands in for others that could be read."""
         preferred = [reading for other, reading in self._readings.items() if other.instead is operation]
         return not preferred or any(reading.status not in READ for reading in preferred)
+
+    def _is_filled_by(self, operation: Operation, table: Table) -> bool:
+        """Whether the table gets rows of it: not where those stand for it that it only stands in for."""
+        others = [self._readings.get(other) for other in table.operations if other.instead is operation]
+        return operation in table.operations and not any(other and other.status in READ for other in others)
+
+    def _without_need(self) -> list[Operation]:
+        """The operations that were not read, because others could be that they stand in for."""
+        others = {operation.instead for operation in self._readings if operation.instead}
+        return [operation for operation in others if operation.again and operation not in self._readings]
+
+    def _emptied(self, operation: Operation) -> Iterable[TableFile]:
+        """What empties the tables that only `operation` fills, and its record, if earlier runs have read it here."""
+        parents = self._parents(operation)
+        if parents is None or not parents.earlier.answers(operation, self._api.scope).num_rows:
+            return ()
+        tables = [table for table in self._tables if self._is_filled_by(operation, table)]
+        reading = Reading(self._api, operation, tables, self._walk.folder, None, lambda _, __: None)
+        return reading.emptied(parents).values()
 
     def _is_replaced(self, reading: Reading) -> bool:
         return reading.operation.instead in self._readings

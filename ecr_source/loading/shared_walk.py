@@ -14,7 +14,7 @@ from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.scopes import Found, Scope, ScopeSetting, discover_scopes, open_scopes
-from ecr_source.catalog.table import Operation, Table
+from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, group_of_name
@@ -75,14 +75,11 @@ class LoadWalk:
         """How this load came out."""
         return Outcome.of(self.reads())
 
-    def files(self, table: Table) -> list[TableFile]:
-        """The rows of `table`, files for each scope in which it was read."""
-        read = (table_read for read in self.reads() for table_read in read.tables)
-        return [file for table_read in read if table_read.table is table for file in table_read.files]
-
-    def records(self) -> list[TableFile]:
-        """The rows of extraction_images, files for each scope and operation."""
-        return [file for read in self.reads() for file in read.records]
+    def files(self, table: Table | RunTable) -> list[TableFile]:
+        """The rows of `table`, files for each scope and operation."""
+        read = [file for one in self.reads() for table_read in one.tables for file in table_read.files]
+        records = [file for one in self.reads() for file in one.records]
+        return [file for file in (*read, *records) if file.table is table]
 
     def _walk(self) -> list[ScopeRead]:
         pipeline = current_pipeline()

@@ -237,7 +237,9 @@ class _RecordItems:
 
     def __iter__(self) -> Items:
         current_destination().load_exactly(dlt.current.resource())
-        yield from self.walk.mode.of_records.items(catalog.EXTRACTION_IMAGES, self.walk.records())
+        yield from self.walk.mode.of_records.items(
+            catalog.EXTRACTION_IMAGES, self.walk.files(catalog.EXTRACTION_IMAGES)
+        )
 
 
 @dataclass(frozen=True)

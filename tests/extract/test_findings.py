@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import pytest
 
 from ecr_source import ecr_source
@@ -165,6 +167,76 @@ def test_what_is_older_than_the_age_is_asked_again(scanned: EcrServer, load: Loa
     assert ("sha256:api0", "CVE-0") not in query(FINDINGS)
 
 
+@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+def test_what_grew_old_is_asked_again_once_though_its_answer_is_the_same(
+    scanned: EcrServer, load: Load, query: Query, database: Path, mode: str
+) -> None:
+    load(tables=["findings"], mode=mode)
+    with duckdb.connect(database) as connection:
+        connection.execute("UPDATE aws_ecr.extraction_images SET extracted_at = extracted_at - INTERVAL 8 DAY")
+    asked(scanned)
+    load(tables=["findings"], mode=mode)
+    assert asked(scanned) == 6
+    load(tables=["findings"], mode=mode)
+    assert asked(scanned) == 0
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+def test_only_a_final_answer_stands(scanned: EcrServer, load: Load, query: Query, mode: str) -> None:
+    registry = scanned.registry()
+    for digest, status in (("sha256:pending", "PENDING"), ("sha256:started", "IN_PROGRESS"), ("sha256:none", "")):
+        registry.put_image("api", digest, [], days_ago(0))
+        if status:
+            registry.scan("api", digest, status=status)
+    load(tables=["findings"], mode=mode)
+    asked(scanned)
+    load(tables=["findings"], mode=mode)
+    assert asked(scanned) == 3
+    for digest in ("sha256:pending", "sha256:started", "sha256:none"):
+        registry.scan("api", digest, [basic_finding("CVE-CRITICAL", "openssl", "1.1")])
+    load(tables=["findings"], mode=mode)
+    assert query("SELECT count(*) FROM image_scan_findings WHERE vulnerability_id = 'CVE-CRITICAL'") == [(3,)]
+    asked(scanned)
+    load(tables=["findings"], mode=mode)
+    assert asked(scanned) == 0
+
+
+def test_replication_that_has_not_ended_is_asked_again_and_so_is_a_young_image_without_any(
+    scanned: EcrServer, load: Load, query: Query
+) -> None:
+    registry = scanned.registry()
+    registry.put_image("api", "sha256:new", [], days_ago(0))
+    under_way = {"region": "eu-central-1", "registryId": "123456789012", "status": "IN_PROGRESS"}
+    registry.replication_statuses["api", "sha256:api2"] = [under_way]
+    load(tables=["image_replications", "image_replication_statuses"])
+    scanned.calls.clear()
+    load(tables=["image_replications", "image_replication_statuses"])
+    assert scanned.calls["DescribeImageReplicationStatus"] == 2
+    for digest in ("sha256:api2", "sha256:new"):
+        registry.replication_statuses["api", digest] = [under_way | {"status": "COMPLETE"}]
+    load(tables=["image_replications", "image_replication_statuses"])
+    scanned.calls.clear()
+    load(tables=["image_replications", "image_replication_statuses"])
+    assert scanned.calls["DescribeImageReplicationStatus"] == 0
+    assert query("SELECT DISTINCT status FROM image_replication_statuses") == [("COMPLETE",)]
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "history"])
+def test_the_same_image_in_a_repository_that_was_made_anew_is_a_new_one(
+    scanned: EcrServer, load: Load, query: Query, mode: str
+) -> None:
+    registry = scanned.registry()
+    load(tables=["findings"], mode=mode)
+    del registry.repositories["api"]
+    registry.put("api")
+    registry.put_image("api", "sha256:api0", ["v0"], days_ago(0))
+    registry.scan("api", "sha256:api0", [basic_finding("CVE-NEW", "openssl", "1.1")])
+    load(tables=["findings"], mode=mode)
+    current = "AND _dlt_valid_to IS NULL" if mode == "history" else ""
+    found = query(f"SELECT vulnerability_id FROM image_scan_findings WHERE repository_name = 'api' {current}")
+    assert found == [("CVE-NEW",)]
+
+
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_a_deleted_repository_leaves_no_findings(scanned: EcrServer, load: Load, query: Query, mode: str) -> None:
     load(tables=["findings"], mode=mode)
@@ -276,6 +348,68 @@ def test_inspector_gives_the_same_rows_in_fewer_calls(enhanced: EcrServer, load:
     assert (enhanced.calls["ListFindings"], enhanced.calls["DescribeImageScanFindings"]) == (1, 0)
 
 
+@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@pytest.mark.parametrize("order", [("ecr", "inspector2", "ecr"), ("inspector2", "ecr", "inspector2")])
+def test_whoever_tells_the_findings_an_image_has_one_row_and_what_is_gone_has_none(
+    enhanced: EcrServer, load: Load, query: Query, order: tuple[str, ...], mode: str
+) -> None:
+    registry = enhanced.registry()
+    current = "WHERE _dlt_valid_to IS NULL" if mode == "history" else ""
+    for number, findings_from in enumerate(order):
+        registry.put(f"more{number}")
+        image = registry.put_image(f"more{number}", f"sha256:more{number}", ["v1"], days_ago(1))
+        registry.scan(
+            f"more{number}", image["imageDigest"], enhanced=[enhanced_finding("CVE-9", [package("zlib", "2")])]
+        )
+        load(tables=["findings"], findings_from=findings_from, mode=mode)
+        there = [(name, digest) for name, images in registry.images.items() for digest in images]
+        assert query(f"SELECT repository_name, image_digest FROM image_scans {current} ORDER BY ALL") == sorted(there)
+        found = query(f"SELECT image_digest, finding_id, package_id FROM image_scan_findings {current}")
+        assert len(found) == len(set(found))
+        assert {digest for digest, _, _ in found} <= {digest for _, digest in there}
+        assert f"sha256:more{number}" in {digest for digest, _, _ in found}
+        del registry.repositories[f"more{number}"]
+
+
+def test_what_only_basic_scanning_tells_is_gone_when_inspector_tells_all(
+    scanned: EcrServer, load: Load, query: Query
+) -> None:
+    load(tables=["findings"])
+    assert query("SELECT count(*) > 0 FROM image_scan_finding_attributes") == [(True,)]
+    scanned.registry().scanning_configuration = {"scanType": "ENHANCED", "rules": []}
+    load(tables=["findings"], findings_from="inspector2")
+    assert query("SELECT count(*) FROM image_scan_finding_attributes") == [(0,)]
+    assert query("SELECT count(*) FROM extraction_images") == [(0,)]
+
+
+def test_a_table_that_never_got_an_answer_gets_it(scanned: EcrServer, load: Load, query: Query) -> None:
+    load(tables=["findings"])
+    image = scanned.registry().put_image("api", "sha256:api9", ["v9"], days_ago(0))
+    scanned.registry().scan("api", image["imageDigest"], [basic_finding("CVE-9", "openssl", "1.1")])
+    load(tables=["image_scans"])
+    assert query("SELECT count(*) FROM image_scan_findings WHERE vulnerability_id = 'CVE-9'") == [(0,)]
+    load(tables=["findings"])
+    assert query("SELECT count(*) FROM image_scan_findings WHERE vulnerability_id = 'CVE-9'") == [(1,)]
+    asked(scanned)
+    load(tables=["findings"])
+    assert asked(scanned) == 0
+
+
+@pytest.mark.parametrize("last", [["findings"], ["image_scans"]])
+def test_an_image_that_is_gone_is_gone_from_each_table_when_that_is_read(
+    scanned: EcrServer, load: Load, query: Query, last: list[str]
+) -> None:
+    load(tables=["findings"])
+    scanned.registry().delete_image("api", "sha256:api0")
+    load(tables=["image_scans"])
+    assert ("sha256:api0",) in query("SELECT image_digest FROM image_scan_findings")
+    load(tables=last)
+    gone = [] if last == ["findings"] else [("gone", "image_scans")]
+    assert query("SELECT outcome, for_tables FROM extraction_images WHERE image_digest = 'sha256:api0'") == gone
+    assert query("SELECT count(*) FROM image_scans WHERE image_digest = 'sha256:api0'") == [(0,)]
+    assert (("sha256:api0",) in query("SELECT image_digest FROM image_scan_findings")) == bool(gone)
+
+
 def test_findings_of_deleted_images_are_not_loaded(enhanced: EcrServer, load: Load, query: Query) -> None:
     load(tables=["findings"], findings_from="inspector2")
     del enhanced.registry().repositories["web"]
@@ -340,6 +474,23 @@ def test_a_listing_that_is_too_long_for_memory_is_spooled(
     load(tables=["images"])
     assert query("SELECT count(*), count(DISTINCT image_digest) FROM images") == [(40, 40)]
     assert query("SELECT count(*), count(DISTINCT image_tag) FROM image_tags") == [(40, 40)]
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+def test_an_image_with_more_findings_than_memory_is_for_has_one_scan(
+    server: EcrServer, load: Load, query: Query, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr("ecr_source.extract.response_rows.BYTES_OF_A_LISTING", 2_000)
+    server.page_size = 3
+    server.repeat_last_item = True
+    server.registry().put("api")
+    digest = server.registry().put_image("api")["imageDigest"]
+    server.registry().scan("api", digest, [basic_finding(f"CVE-{n}", "openssl", "1.1") for n in range(40)])
+    for _ in range(2):
+        load(tables=["findings"], mode=mode)
+        assert query("SELECT count(*) FROM image_scans") == [(1,)]
+        assert query("SELECT count(*), count(DISTINCT finding_id) FROM image_scan_findings") == [(40, 40)]
+        assert query("SELECT outcome FROM extraction_images") == [("complete",)]
 
 
 # answers of which no rows can be made
