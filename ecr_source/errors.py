@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from ecr_source.redaction import masked
-from ecr_source.statuses import ABSENT, DENIED, DISABLED, FAILED, GONE
+from ecr_source.statuses import ABSENT, DENIED, DISABLED, FAILED, GONE, NOT_OFFERED
 
 _LONGEST = 500
 
@@ -93,14 +93,16 @@ class TokenRejected(EcrSourceError):
 class CallFailed(EcrSourceError):
     """A call ended with an error after all retries.
 
-    `status` sorts it for the ledger (denied, disabled, gone or failed); `error_code` is the service's code, or the
-    name of the network error; `resource` is the repository that was asked for, empty for the whole registry.
+    `status` sorts it for the ledger (denied, disabled, not_offered, gone or failed); `error_code` is the service's
+    code, or the name of the network error; `resource` is the repository that was asked for, empty for the whole
+    registry. The message is as long as the service's: cut before account ids are replaced in it, it would keep parts of
+    them.
     """
 
     status = FAILED
 
     def __init__(self, message: str, *, operation: str, error_code: str, resource: str = "") -> None:
-        super().__init__(as_sentence(masked(message)))
+        super().__init__(masked(message))
         self.operation = operation
         self.error_code = error_code
         self.resource = resource
@@ -126,6 +128,12 @@ class Disabled(CallFailed):
     """The region is not enabled for the account."""
 
     status = DISABLED
+
+
+class NotOffered(CallFailed):
+    """The region, or the partition, does not have the operation: a fact, not a failure."""
+
+    status = NOT_OFFERED
 
 
 class Gone(CallFailed):

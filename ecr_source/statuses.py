@@ -20,6 +20,9 @@ SKIPPED = "skipped"
 FAILED = "failed"
 """Not answered, for no reason that has a word of its own."""
 
+NOT_OFFERED = "not_offered"
+"""The region, or the partition, does not have the operation."""
+
 DENIED = "denied"
 DISABLED = "disabled"
 GONE = "gone"

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.decode import decode
-from ecr_source.aws.error_codes import EXPIRED_CODES, INVALID_CODES, THROTTLED_CODES, code_of, failed_call
+from ecr_source.aws.error_codes import EXPIRED_CODES, INVALID_CODES, THROTTLED_CODES, TOKEN_CODES, code_of, failed_call
 from ecr_source.aws.rate import Rate
 from ecr_source.aws.response import BODY, Response, take_body
 from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
@@ -235,14 +235,12 @@ class Api:
         except MalformedResponse as error:
             raise MalformedResponse(f"page {number} of {operation} in {self.scope}: {error}") from error
         except CallFailed as error:
-            if error.error_code not in INVALID_CODES:
-                raise
-            if operation.token in parameters:
+            if operation.token in parameters and error.error_code in TOKEN_CODES:
                 raise TokenRejected(
                     f"cannot list {operation} in {self.scope}: the service rejected the {operation.token} of page"
                     f" {number} twice, the second time in a listing started anew; run again later"
                 ) from error
-            preferred = operation.preferred
+            preferred = operation.preferred if error.error_code in INVALID_CODES else None
             if preferred is None or not preferred.parameters.items() <= parameters.items():
                 raise
             for name in preferred.parameters:

@@ -10,15 +10,22 @@ from botocore.parsers import ResponseParserError
 
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.table import Operation
-from ecr_source.errors import Absent, CallFailed, Denied, Disabled, Gone
+from ecr_source.errors import Absent, CallFailed, Denied, Disabled, Gone, NotOffered
 
 CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError)
 """What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
 
 DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 GONE_CODES = {"RepositoryNotFoundException", "ImageNotFoundException"}
-THROTTLED_CODES = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+THROTTLED_CODES = {
+    *("Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException"),
+    *("RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "SlowDown"),
+}
 INVALID_CODES = {"InvalidParameterException", "ValidationException"}
+TOKEN_CODES = {*INVALID_CODES, "PaginationTokenExpiredException", "InvalidPaginationTokenException"}
+"""Those by which a service refuses a token that it gave out."""
+
+NOT_OFFERED_CODES = {"UnknownOperationException", "UnknownOperation", "InvalidAction"}
 # Connecting has shown that the credentials are good, so a region that does not know them is not enabled.
 DISABLED_CODES = {"UnrecognizedClientException", "InvalidClientTokenId"}
 EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -54,6 +61,8 @@ def failed_call(
     elif code in DISABLED_CODES:
         kind = Disabled
         text = f"{where}: the region is not enabled for the account, or does not accept its session token ({code})"
+    elif code in NOT_OFFERED_CODES:
+        kind, text = NotOffered, f"{where}: it is not offered there ({code})"
     elif code in GONE_CODES:
         kind, text = Gone, f"{where}: {message}"
     return kind(text, operation=str(operation), error_code=code, resource=resource)

@@ -69,6 +69,8 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         )
     for message in dict.fromkeys(table.message for table in outcome.incomplete):
         print_line(console, message)
+    for sentence in dict.fromkeys(outcome.not_offered):
+        print_line(console, sentence)
     if waiting := {table.scope for table in outcome.postponed}:
         scopes = next(iter(waiting)) if len(waiting) == 1 else f"{len(waiting):,} scopes"
         print_line(console, f"the budget was spent: the next run begins with what it did not reach in {scopes}")

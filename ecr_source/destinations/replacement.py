@@ -61,7 +61,7 @@ def by_names(markers: pa.Table, table: Table | RunTable, dialect: str | None) ->
     named = sorted((row[table.marked_in], tuple(row[name] for name in columns)) for row in markers.to_pylist())
     read = [values for kind, values in named if kind == READ]
     kept = [values for kind, values in named if kind == KEPT]
-    condition = " OR ".join(_equal(read, columns, dialect))
+    condition = " OR ".join(_equal(read, columns, dialect)) or "1 = 0"
     if kept:
         condition = f"({condition}) AND NOT ({' OR '.join(_equal(kept, columns, dialect))})"
     return f"({condition})"

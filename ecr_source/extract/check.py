@@ -20,7 +20,7 @@ from ecr_source.aws.scopes import Found, Scope, Unreachable, discover_scopes
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
-from ecr_source.errors import Absent, CallFailed, EcrSourceError, Gone
+from ecr_source.errors import Absent, CallFailed, EcrSourceError, Gone, as_sentence
 from ecr_source.extract.flatten import flatten
 from ecr_source.extract.page import Page
 from ecr_source.statuses import ALLOWED, COMPLETE, FAILED, NOT_CHECKED
@@ -81,14 +81,14 @@ def check(access: Access, tables: Sequence[Table], without: Collection[Operation
 
 def _check_scope(operations: Sequence[Operation], found: Found) -> ScopeCheck:
     if isinstance(found, Unreachable):
-        return ScopeCheck(found.scope, "", found.region_from, [], str(found.error))
+        return ScopeCheck(found.scope, "", found.region_from, [], as_sentence(str(found.error)))
     connection = found.connect()
     try:
         caller = identify(found.account.session, found.scope.region).arn
         mine = [operation for operation in operations if operation.service in found.services]
         return ScopeCheck(found.scope, caller, found.region_from, list(_check_operations(Api(connection), mine)))
     except EcrSourceError as error:
-        return ScopeCheck(found.scope, "", found.region_from, [], str(error))
+        return ScopeCheck(found.scope, "", found.region_from, [], as_sentence(str(error)))
     finally:
         connection.close()
 
@@ -126,9 +126,9 @@ def _ask(api: Api, operation: Operation, asked: Mapping[str, object]) -> tuple[O
     except (Absent, Gone):
         return OperationCheck(operation, ALLOWED), None
     except CallFailed as error:
-        return OperationCheck(operation, error.status, str(error)), None
+        return OperationCheck(operation, error.status, as_sentence(str(error))), None
     except EcrSourceError as error:
-        return OperationCheck(operation, FAILED, str(error)), None
+        return OperationCheck(operation, FAILED, as_sentence(str(error))), None
 
 
 def _asked(operation: Operation, row: Row) -> dict[str, object]:

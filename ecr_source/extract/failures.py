@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ecr_source.aws.api import Api
 from ecr_source.aws.response import Response
 from ecr_source.catalog.table import Operation
-from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost, as_sentence
-from ecr_source.extract.response_rows import ParentRow
+from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost
+from ecr_source.extract.page import ParentRow
 from ecr_source.extract.results import ReadError
 from ecr_source.statuses import COMPLETE, FAILED, PARTIAL, POSTPONED
 
@@ -95,9 +95,7 @@ class Failures:
         with self._lock:
             if (repository, code) not in self._seen:
                 self._seen.add((repository, code))
-                self.errors.append(
-                    ReadError(str(self.operation), resource, as_sentence(code), as_sentence(str(error)), status)
-                )
+                self.errors.append(ReadError(str(self.operation), resource, code, str(error), status))
 
 
 def _resource(error: Exception) -> str:

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog import EXTRACTION_IMAGES
+from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.extract.image_selection import IMAGE
+from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
+from ecr_source.extract.image_selection import IMAGE, NEVER, Choice, choose
+from ecr_source.extract.questions import Parents
 from ecr_source.extract.spool import Files, TableFile
 from ecr_source.statuses import GONE, UNANSWERED
 
@@ -63,6 +64,26 @@ class ImageRecord:
         ]
         self._write(pa.Table.from_pylist(rows, _SCHEMA))
 
+    def choose(self, images: pa.Table, parents: Parents, again: AskAgain, now: datetime) -> Choice:
+        """Which of `images` are asked, and notes those that are not listed any more."""
+        self.earlier = parents.earlier.answers(self._operation, self._scope)
+        choice = choose(
+            images,
+            parents.tags.batches() if parents.tags and parents.bounds.tag else (),
+            self.earlier,
+            self._for_tables,
+            again,
+            parents.bounds,
+            now,
+            parents.earlier.names,
+        )
+        others = [
+            table for table in TABLES if self._operation in table.operations and table.name not in self._for_tables
+        ]
+        loaded = {one.name for one in others if parents.earlier.last_read(one, self._scope) != NEVER}
+        self._gone(_of_repositories_read(choice.gone, parents), loaded - self._for_tables, now)
+        return choice
+
     def forget(self, images: Sequence[Mapping[str, Any]]) -> None:
         """Notes that these are gone from all tables."""
         names = pa.Table.from_pylist(
@@ -71,7 +92,7 @@ class ImageRecord:
         with self._lock:
             self._forgotten = pa.concat_tables([self._forgotten, names])
 
-    def gone(self, answers: pa.Table, others: Collection[str], now: datetime) -> None:
+    def _gone(self, answers: pa.Table, others: Collection[str], now: datetime) -> None:
         """Notes that the images of these earlier answers are not listed any more.
 
         Those whose rows are still in `others`, tables that are not read now, are kept in mind for the run that reads
@@ -128,6 +149,17 @@ class ImageRecord:
         with self._lock:
             self._rows += rows.num_rows
             self._writer.write_table(rows)
+
+
+def _of_repositories_read(answers: pa.Table, parents: Parents) -> pa.Table:
+    """Those for images of repositories whose images were listed."""
+
+    def is_of(repositories: Collection[str]) -> pa.ChunkedArray:
+        names = parents.earlier.names(pa.array([*repositories], pa.string()))
+        return pc.is_in(answers["repository_name"], names)
+
+    listed = is_of(parents.named) if parents.named is not None else pa.repeat(True, answers.num_rows)
+    return answers.filter(pc.and_(listed, pc.invert(is_of(parents.excepted))))
 
 
 def _with_effect(files: Files) -> Files:

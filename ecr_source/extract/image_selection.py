@@ -47,6 +47,10 @@ class Earlier:
         """The rows of extraction_images, one for each image that was asked, with that table's Arrow schema."""
         return arrow_schema(EXTRACTION_IMAGES).empty_table()
 
+    def lacks(self, operation: Operation, scope: Scope) -> bool:
+        """Whether an earlier run was told, not long ago, that the operation is not offered in the scope."""
+        return False
+
     def resumes_at(self, table: Table, scope: Scope) -> str:
         """The repository at which the budget of the last run ended for `table`; empty if it did not."""
         return ""

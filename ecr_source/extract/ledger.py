@@ -13,14 +13,16 @@ import pyarrow as pa
 from ecr_source.aws.scopes import ASSUME_ROLE
 from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_SCOPES, TABLES, group_of, operations_of
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.errors import IncompleteRun
+from ecr_source.errors import IncompleteRun, as_sentence
 from ecr_source.extract.results import ReadError, ScopeRead, TableRead, overall_status
-from ecr_source.statuses import POSTPONED, READ, SKIPPED
+from ecr_source.statuses import NOT_OFFERED, POSTPONED, READ, SKIPPED
 
 NOT_LOADED = "load"
 """Stands for an operation where a scope has no outcome at all."""
 
 _OF_WHOLE_SCOPES = {ASSUME_ROLE, NOT_LOADED}
+
+_CUT = {"error_code", "message"}
 
 _NAMED = 3
 """How many repositories a sentence names of those that fail as another one does; `extraction_errors` has all."""
@@ -80,7 +82,7 @@ class Outcome:
         return cls(
             tuple(_scope_row(read, table) for read in reads for table in read.tables),
             tuple(
-                _of_scope(read) | {"ordinal": ordinal, **asdict(error)}
+                _of_scope(read) | {"ordinal": ordinal, **_error_row(error)}
                 for read in reads
                 for ordinal, error in enumerate(read.errors)
             ),
@@ -137,9 +139,14 @@ class Outcome:
         return [table for table in self.tables if table.message]
 
     @property
+    def not_offered(self) -> list[str]:
+        """A sentence for each operation of which this run was told that a scope does not have it."""
+        return [row["note"] for row in self.scopes if row["status"] == NOT_OFFERED and row["note"]]
+
+    @property
     def nothing_read(self) -> bool:
         """Whether no table of any scope could be read."""
-        asked = [table for table in self.tables if table.status not in (SKIPPED, POSTPONED)]
+        asked = [table for table in self.tables if table.status not in (SKIPPED, POSTPONED, NOT_OFFERED)]
         return bool(asked) and not any(table.status in READ for table in asked)
 
     @property
@@ -171,7 +178,8 @@ def _of_scope(read: ScopeRead) -> dict[str, Any]:
 
 def _scope_row(read: ScopeRead, table: TableRead) -> dict[str, Any]:
     operations = {str(operation) for operation in operations_of([table.table])}
-    errors = (error for error in read.errors if error.operation in operations | _OF_WHOLE_SCOPES)
+    errors = [error for error in read.errors if error.operation in operations | _OF_WHOLE_SCOPES]
+    failed = [error for error in errors if error.status != NOT_OFFERED]
     return _of_scope(read) | {
         "table_name": table.table.name,
         "region_from": read.region_from,
@@ -182,12 +190,17 @@ def _scope_row(read: ScopeRead, table: TableRead) -> dict[str, Any]:
         "retried": table.usage.retried,
         "excepted_repositories": table.excepted_repositories,
         "resumes_at": table.resumes_at or None,
-        "note": table.note or None,
+        "note": as_sentence(table.note) or None,
         "started_at": table.started_at.isoformat(),
         "finished_at": table.finished_at.isoformat(),
-        "message": "; ".join(_sentences(errors)),
+        "message": "; ".join(_sentences(failed)),
         "is_postponed": table.is_postponed,
     }
+
+
+def _error_row(error: ReadError) -> dict[str, Any]:
+    # Cut here: where accounts are masked their pseudonyms are in it already.
+    return {name: as_sentence(text) if name in _CUT else text for name, text in asdict(error).items()}
 
 
 def _table_outcome(row: Mapping[str, Any]) -> TableOutcome:
@@ -221,4 +234,5 @@ def _sentences(errors: Iterable[ReadError]) -> Iterator[str]:
     for first, *others in kinds.values():
         named = ", ".join(error.resource for error in others[:_NAMED])
         more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
-        yield f"{first.message}; the same of {named}{more}" if others else first.message
+        message = as_sentence(first.message)
+        yield f"{message}; the same of {named}{more}" if others else message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source import catalog
 from ecr_source.aws.api import Api
 from ecr_source.aws.dispatch import Job, one_ahead
 from ecr_source.aws.response import Response
@@ -26,13 +25,13 @@ from ecr_source.errors import (
     Gone,
     LoopingToken,
     MalformedResponse,
+    NotOffered,
     ScopeLost,
     TokenRejected,
-    as_sentence,
 )
 from ecr_source.extract.failures import Failures, Left, failures_in, status_of
 from ecr_source.extract.flatten import listed_keys
-from ecr_source.extract.image_selection import NEVER, choose
+from ecr_source.extract.page import ParentRow
 from ecr_source.extract.questions import (
     ForRows,
     Listing,
@@ -42,11 +41,12 @@ from ecr_source.extract.questions import (
     all_rows,
     calls_for,
     each_row,
+    halves,
     question_of,
     rows_from,
     rows_of,
 )
-from ecr_source.extract.response_rows import Answer, Answers, ParentRow
+from ecr_source.extract.response_rows import Answer, Answers
 from ecr_source.extract.spool import Files, TableFile
 from ecr_source.statuses import (
     CALL_FAILED,
@@ -55,6 +55,7 @@ from ecr_source.statuses import (
     FAILED,
     LEFT_OUT,
     NOT_ASKED,
+    NOT_OFFERED,
     PARTIAL,
     POSTPONED,
     READ,
@@ -69,9 +70,9 @@ _ENDED = (BudgetSpent, ScopeLost)
 class Reading:
     """The reading of `operation` in one scope, for the `tables` that it fills.
 
-    `jobs` are the calls to make, in any order and at the same time; `finish`, afterwards, leaves the `status`, the
-    `files`, the `failures` with the repositories that they except, and, if the budget ended, where the next run
-    `resumes_at`.
+    `jobs` are the calls to make, in any order and at the same time, none where it `is_offered` no more than lately;
+    `finish`, afterwards, leaves the `status`, the `files`, the `failures` with the repositories that they except, and,
+    if the budget ended, where the next run `resumes_at`.
     """
 
     api: Api
@@ -80,6 +81,7 @@ class Reading:
     folder: Path
     names: Sequence[str] | None
     observe: Callable[[Table, int], None]
+    is_offered: bool = True
     status: str = COMPLETE
     note: str = ""
     named: list[str] | None = None
@@ -164,6 +166,8 @@ class Reading:
 
     def _out_of_place(self) -> Nothing | None:
         """Why the operation says nothing of this registry; None if it does."""
+        if not self.is_offered:
+            return Nothing(NOT_OFFERED)
         if not self.api.can_ask(self.operation):
             return Nothing(SKIPPED, f"{self.operation} tells of the caller's own registry only")
         where = self.operation.only_where
@@ -183,6 +187,8 @@ class Reading:
 
     def _jobs_for_rows(self, each: EachRow, file: TableFile) -> Iterator[Job]:
         for rows, parameters in calls_for(each, self._rows(file)):
+            if self.failures.status == NOT_OFFERED:
+                return
             if ended := self.api.ended:
                 self._leave(rows, ended, datetime.now(UTC))
             else:
@@ -203,41 +209,15 @@ class Reading:
         return self._parents.earlier.resumes_at(self.tables[0], self.api.scope)
 
     def _chosen(self, again: AskAgain, file: TableFile) -> Iterator[ParentRow]:
-        parents, record = self._parents, self._answers.record
-        assert parents is not None
-        assert record is not None
-        record.earlier = parents.earlier.answers(self.operation, self.api.scope)
-        choice = choose(
-            rows_of(file, self._answers.columns),
-            parents.tags.batches() if parents.tags and parents.bounds.tag else (),
-            record.earlier,
-            [table.name for table in self.tables],
-            again,
-            parents.bounds,
-            self.started_at,
-            parents.earlier.names,
-        )
-        record.gone(self._of_repositories_read(choice.gone, parents), self._others_loaded(parents), self.started_at)
+        assert self._parents is not None
+        assert self._answers.record is not None
+        images = rows_of(file, self._answers.columns)
+        choice = self._answers.record.choose(images, self._parents, again, self.started_at)
         self._known = choice.known
         self._answered += choice.standing
         for row in each_row(choice.left_out):
             self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
         yield from each_row(choice.ask)
-
-    def _of_repositories_read(self, answers: pa.Table, parents: Parents) -> pa.Table:
-        """Those for images of repositories whose images were listed."""
-        if parents.named is not None:
-            answers = answers.filter(pc.is_in(answers["repository_name"], self._in_tables(parents.named)))
-        return answers.filter(pc.invert(pc.is_in(answers["repository_name"], self._in_tables(parents.excepted))))
-
-    def _in_tables(self, repositories: Collection[str]) -> pa.Array:
-        assert self._parents is not None
-        return self._parents.earlier.names(pa.array([*repositories], pa.string()))
-
-    def _others_loaded(self, parents: Parents) -> set[str]:
-        """The tables that the operation fills too, and that other runs have loaded."""
-        others = [table for table in catalog.TABLES if self.operation in table.operations and table not in self.tables]
-        return {table.name for table in others if parents.earlier.last_read(table, self.api.scope) != NEVER}
 
     # asking
 
@@ -285,7 +265,7 @@ class Reading:
             self._answers.add_page(page)
             self._answered += 1
 
-    def _ask(self, rows: Sequence[ParentRow], parameters: dict[str, Any]) -> None:
+    def _ask(self, rows: list[ParentRow], parameters: dict[str, Any]) -> None:
         """Asks for one row of the parent table, or for some at a time."""
         asked = rows[0] if rows else {}
         asked_at = datetime.now(UTC)
@@ -298,12 +278,7 @@ class Reading:
             outcome = self.operation.absent[error.error_code]
             self._collect(Answer.without_response(asked, outcome, asked_at))
         except (Denied, Gone) as error:
-            if self._asked_by_halves(rows, parameters):
-                return
-            if isinstance(error, Denied):
-                self._except(rows, error, asked_at)
-            elif self._answers.record:
-                self._answers.record.forget(rows)
+            self._refused(rows, parameters, error, asked_at)
         except _ENDED as ended:
             self._leave(rows, ended, asked_at)
         except _UNREADABLE as error:
@@ -311,6 +286,20 @@ class Reading:
         else:
             images = {f"{failure.error.resource}@{failure.digest}" for failure in failed}
             self._collect(Answer(asked, responses, COMPLETE, asked_at, rows, images))
+
+    def _refused(
+        self, rows: list[ParentRow], parameters: dict[str, Any], error: Denied | Gone, asked_at: datetime
+    ) -> None:
+        """Looks for the repository that is gone or denied, where several were asked for."""
+        parts = halves(rows, parameters)
+        for part, narrowed in parts:
+            self._ask(part, narrowed)
+        if parts:
+            return
+        if isinstance(error, Denied):
+            self._except(rows, error, asked_at)
+        elif self._answers.record:
+            self._answers.record.forget(rows)
 
     def _listed(self, asked: ParentRow, parameters: dict[str, Any], asked_at: datetime) -> list[Response]:
         try:
@@ -323,22 +312,14 @@ class Reading:
             self._answered += 1
         self._answers.add(answer)
 
-    def _asked_by_halves(self, rows: Sequence[ParentRow], parameters: dict[str, Any]) -> bool:
-        """Asks for each half of the rows of several repositories, of which one is gone or denied; False for one."""
-        if len({row.get("repository_name") for row in rows}) < 2:
-            return False
-        half = len(rows) // 2
-        for part in (slice(half), slice(half, None)):
-            narrowed = {name: value[part] if "[]" in name else value for name, value in parameters.items()}
-            self._ask(rows[part], narrowed)
-        return True
-
     # what failed
 
     def _fail(self, error: Exception) -> None:
         self.failures.fail(error)
         if self.operation.instead:
-            self.note = as_sentence(f"{self.operation.instead} was read instead: {error}")
+            self.note = f"{self.operation.instead} was read instead: {error}"
+        elif isinstance(error, NotOffered):
+            self.note = str(error)
 
     def _malformed(self, answer: Answer, error: MalformedResponse) -> None:
         with self._lock:
@@ -347,7 +328,7 @@ class Reading:
 
     def _except(self, rows: Sequence[ParentRow], error: Exception, asked_at: datetime) -> None:
         """Excepts what could not be read: the image, where images are asked again one by one, else the repository."""
-        if not any("repository_name" in row for row in rows):
+        if isinstance(error, NotOffered) or not any("repository_name" in row for row in rows):
             self._fail(error)
         elif not self.operation.again:
             self.failures.except_repositories({row["repository_name"] for row in rows}, error)

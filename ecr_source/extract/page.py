@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_source.catalog.documents import parse_documents
 from ecr_source.statuses import COMPLETE
+
+ParentRow: TypeAlias = dict[str, Any]
+"""A row of the table that an operation is called for."""
 
 
 @dataclass(frozen=True)

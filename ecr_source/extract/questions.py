@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation
 from ecr_source.extract.image_selection import IMAGE, Bounds, Earlier, image_names
-from ecr_source.extract.response_rows import ParentRow
+from ecr_source.extract.page import ParentRow
 from ecr_source.extract.spool import TableFile
 from ecr_source.statuses import SKIPPED
 
@@ -91,6 +91,17 @@ def calls_for(each: EachRow, rows: Iterable[ParentRow]) -> Iterator[tuple[list[P
         while batch := list(islice(alike, each.at_a_time)):
             parameters: dict[str, Any] = {name: batch[0][column] for name, column in scalars.items()}
             yield batch, parameters | {name: [row[column] for row in batch] for name, column in lists.items()}
+
+
+def halves(rows: list[ParentRow], parameters: dict[str, Any]) -> list[tuple[list[ParentRow], dict[str, Any]]]:
+    """The two halves of a call, each with its parameters; none, if all its rows are of one repository."""
+    if len({row.get("repository_name") for row in rows}) < 2:
+        return []
+    half = len(rows) // 2
+    return [
+        (rows[part], {name: value[part] if "[]" in name else value for name, value in parameters.items()})
+        for part in (slice(half), slice(half, None))
+    ]
 
 
 def all_rows(file: TableFile, columns: Sequence[str]) -> Iterator[ParentRow]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +22,7 @@ from ecr_source.errors import MalformedResponse
 from ecr_source.extract.flatten import call_outcomes, flatten, listed_keys
 from ecr_source.extract.image_record import ImageRecord, columns_noted
 from ecr_source.extract.image_selection import image_names
-from ecr_source.extract.page import Page
+from ecr_source.extract.page import Page, ParentRow
 from ecr_source.extract.spool import Spool
 from ecr_source.statuses import CALL_FAILED, COMPLETE
 
@@ -33,8 +32,6 @@ _BYTES_AT_A_TIME = 1_000_000
 
 # Pages of a listing that are held in memory, so that its rows are added when it is complete. Longer ones are spooled.
 BYTES_OF_A_LISTING = 4_000_000
-
-ParentRow: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)

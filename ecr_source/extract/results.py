@@ -10,7 +10,7 @@ from ecr_source.aws.api import Usage
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.table import Table
 from ecr_source.extract.spool import TableFile
-from ecr_source.statuses import PARTIAL, POSTPONED, READ, SKIPPED
+from ecr_source.statuses import NOT_OFFERED, PARTIAL, POSTPONED, READ, SKIPPED
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def overall_status(statuses: Sequence[str]) -> str:
 
     It is read, if one was; complete, if all were completely.
     """
-    distinct = set(statuses) - {SKIPPED} or {SKIPPED}
+    distinct = set(statuses) - {SKIPPED, NOT_OFFERED} or set(statuses) - {SKIPPED} or {SKIPPED}
     if len(distinct) == 1:
         return distinct.pop()
     return PARTIAL if distinct & READ else next(status for status in statuses if status in distinct)

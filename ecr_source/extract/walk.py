@@ -174,6 +174,7 @@ class _ScopeWalk:
                 self._walk.folder,
                 self._walk.names or None,
                 partial(self._walk.observer.rows_read, self._api.scope),
+                is_offered=not self._walk.earlier.lacks(operation, self._api.scope),
             )
             self._readings[operation] = reading
             jobs[self._api.rate_of(operation)] = reading.jobs(self._parents(operation), self._walk.stopped)

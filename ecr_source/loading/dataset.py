@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, cast
 
@@ -16,16 +16,17 @@ from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog import EXTRACTION_IMAGES, EXTRACTION_SCOPES
+from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_IMAGES, EXTRACTION_SCOPES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.destinations.destination import destination_of
 from ecr_source.extract.image_selection import IMAGE, NEVER, Earlier
 from ecr_source.extract.pseudonyms import Pseudonyms
-from ecr_source.statuses import READ
+from ecr_source.statuses import NOT_OFFERED, READ
 
 _ROWS_AT_A_TIME = 50_000
+_NOT_OFFERED_FOR = timedelta(days=7)
 # Fewer calls say more of the start of a run than of its rate.
 _CALLS_THAT_TELL_A_RATE = 50
 
@@ -40,6 +41,10 @@ SELECT table_name, registry_id, region, started_at, resumes_at FROM (
 _IMAGES = "SELECT count(*) FROM {table} WHERE registry_id = %s AND region = %s"
 _ANSWERED = "SELECT DISTINCT registry_id, region, operation FROM {table}"
 _ANSWERS = "SELECT {names} FROM {table} WHERE registry_id = %s AND region = %s AND operation = %s"
+# dlt's id of a load is its time, in seconds.
+_NOT_OFFERED = f"""
+SELECT DISTINCT operation, registry_id, region FROM {{table}} WHERE status = '{NOT_OFFERED}' AND run_id > %s
+"""  # noqa: S608 (a word of ours)
 _RATE = f"""
 SELECT sum(calls) / nullif(sum(extract(epoch FROM finished_at) - extract(epoch FROM started_at)), 0)
 FROM {{table}} WHERE registry_id = %s AND region = %s AND calls >= {_CALLS_THAT_TELL_A_RATE}
@@ -120,6 +125,17 @@ class Dataset:
             return {}
         return {(name, account, region): LastRead(*last) for name, account, region, *last in rows}
 
+    def lacks(self, operation: Operation, scope: Scope) -> bool:
+        """Whether a run of the last days was told that the operation is not offered in the scope."""
+        return (str(operation), *self._loaded_as(scope)) in self._not_offered
+
+    @cached_property
+    def _not_offered(self) -> set[tuple[str, str, str]]:
+        since = datetime.now(UTC) - _NOT_OFFERED_FOR
+        with self._lock:
+            rows = self._rows(EXTRACTION_ERRORS, _NOT_OFFERED, str(since.timestamp()))
+        return {(operation, account, region) for operation, account, region in rows}
+
     def names(self, names: pa.StringArray) -> pa.StringArray:
         """The names of the registry as they are in the tables."""
         return self._destination.storable_names(self._pseudonyms.column(names) if self._pseudonyms else names)
@@ -167,6 +183,10 @@ class EarlierRuns(Earlier):
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
         """The rows of extraction_images, one for each image that was asked, with that table's Arrow schema."""
         return self._dataset.answers(operation, scope)
+
+    def lacks(self, operation: Operation, scope: Scope) -> bool:
+        """Whether a run of the last days was told that the operation is not offered in the scope."""
+        return self._dataset.lacks(operation, scope)
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
         """The repository at which the budget of the last run ended for `table`; empty if it did not."""

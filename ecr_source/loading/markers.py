@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.replacement import KEPT, READ
 from ecr_source.extract.spool import TableFile
 
@@ -15,13 +16,14 @@ _NOTHING: Mapping[pa.DataType, object] = {pa.string(): "", pa.int64(): 0, pa.flo
 """What stands in a column that cannot be NULL and says nothing."""
 
 
-def markers_of(files: Sequence[TableFile], schema: pa.Schema) -> pa.Table:
-    """The markers of files of one table, with `schema`, in which they can be staged beside its rows.
+def markers_of(table: Table | RunTable, files: Sequence[TableFile], schema: pa.Schema) -> pa.Table:
+    """The markers of files of `table`, with `schema`, in which they can be staged beside its rows.
 
     They are those of `ecr_source.destinations.replacement`.
     """
-    table = files[0].table
     rows = sorted({row for file in files for row in _markers(file)})
+    if not rows:
+        return schema.empty_table()
     columns = dict(zip([*table.replaced_by[-1], table.marked_in], zip(*rows, strict=True), strict=True))
     return pa.table([_column(field, columns, len(rows)) for field in schema], schema=schema)
 

@@ -58,9 +58,7 @@ class Snapshot:
     def items(self, table: Table | RunTable, files: Sequence[TableFile]) -> Items:
         """The files as they are."""
         schema = arrow_schema(table)
-        if not files:
-            return
-        markers = markers_of(files, schema)
+        markers = markers_of(table, files, schema)
         if self.strategy == "cdc":
             condition = by_names(markers, table, current_destination().dialect)
             hints: dict[str, Any] = {"x-merge-destination-scope": condition}
@@ -91,9 +89,8 @@ class History:
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The files with a column more: a hash of all columns but the volatile ones."""
         schema = arrow_schema(table).append(ROW_VERSION)
-        if files:
-            rows = [(_with_row_versions(file, schema), file.rows) for file in files]
-            yield from _staged(rows, markers_of(files, schema), None, _by_markers(table))
+        rows = [(_with_row_versions(file, schema), file.rows) for file in files]
+        yield from _staged(rows, markers_of(table, files, schema), None, _by_markers(table))
 
 
 @dataclass(frozen=True)
@@ -139,8 +136,6 @@ class IncrementalAppend:
 
     def items(self, table: Table, files: Sequence[TableFile]) -> Items:
         """The new rows; Arrow tables, because dlt's incremental does not look into files."""
-        if not files:
-            return
         snapshot, destination = _snapshot(self.table_format), current_destination()
         is_whole = table.cursor is None and not table.is_asked_again
         if self._is_window and is_whole and destination.supports(snapshot.strategy):
@@ -257,6 +252,9 @@ def _staged(
     # Hints on an item would make a file and a job more.
     dlt.current.resource().apply_hints(write_disposition=write_disposition, additional_table_hints=dict(hints))
     empty = markers.schema.empty_table()
+    if not files:
+        yield empty
+        return
     for path, rows in _small_ones_joined(files, markers):
         yield dlt.mark.with_file_import(str(path), "parquet", rows, empty)
         path.unlink()  # dlt has linked or copied it

@@ -19,7 +19,7 @@ from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.catalog.tables.public import DESCRIBE_REPOSITORIES as DESCRIBE_PUBLIC_REPOSITORIES
 from ecr_source.catalog.tables.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
-from ecr_source.errors import CallFailed, DestinationUnusable
+from ecr_source.errors import CallFailed, DestinationUnusable, as_sentence
 from ecr_source.loading.dataset import Dataset
 
 _LISTINGS = {REPOSITORIES: DESCRIBE_REPOSITORIES, PUBLIC_REPOSITORIES: DESCRIBE_PUBLIC_REPOSITORIES}
@@ -95,13 +95,13 @@ def _plan_scope(
     scope = str(found.scope)
     started = time.monotonic()
     if isinstance(found, Unreachable):
-        return [Cost(scope, group, None, None, str(found.error), unreadable=True) for group in groups]
+        return [Cost(scope, group, None, None, as_sentence(str(found.error)), unreadable=True) for group in groups]
     connection = found.connect()
     api = Api(connection)
     try:
         counts = {parent: len(names) or _count(api, parent) for parent in _listed(groups)}
     except CallFailed as error:
-        return [Cost(scope, group, None, None, str(error), unreadable=True) for group in groups]
+        return [Cost(scope, group, None, None, as_sentence(str(error)), unreadable=True) for group in groups]
     finally:
         connection.close()
     calls = sum(usage.calls for usage in api.usage.values())

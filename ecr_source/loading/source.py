@@ -226,7 +226,10 @@ class _TableItems:
 
     def __iter__(self) -> Items:
         current_destination().load_exactly(dlt.current.resource())
-        yield from self.walk.mode.items(self.table, self.walk.files(self.table))
+        files = self.walk.files(self.table)
+        # Where nothing could be read, a table is made all the same: a query on it says that there are no rows.
+        if files or self.table.name not in dlt.current.source_schema().tables:
+            yield from self.walk.mode.items(self.table, files)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from ecr_source.catalog.model import botocore_session, is_paginated
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
+from ecr_source.errors import as_sentence
 from ecr_source.extract.results import ScopeRead, TableRead
 from ecr_source.extract.walk import Walk
 from tests.conftest import make_pipeline
@@ -485,7 +486,7 @@ class Case:
             read = self.bench.read([*own, *self.below, *self.beside], without(self.operation))
         reads = {table_read.table: table_read for table_read in read.tables}
         for error in read.errors:
-            check_message(error.message)
+            check_message(as_sentence(error.message))
         for table in self.beside:
             check_unchanged(reads[table], self.bench.rows[table])
         outcome = self._check_own([reads[table] for table in own], expected, read)

@@ -26,7 +26,8 @@ EXTRACTION_SCOPES = RunTable(
             "string",
             "complete: read to the end. partial: only the repositories that were asked for by name, or all but those"
             " that could not be read, or that the budget did not reach. denied, disabled, failed: not read, and the"
-            " rows of earlier runs are kept. postponed: the budget was spent before; the next run begins with what was"
+            " rows of earlier runs are kept. not_offered: the region does not have the operation; asked again after a"
+            " week. postponed: the budget was spent before; the next run begins with what was"
             " not read for longest. skipped: not asked for.",
         ),
         "rows": RunColumn("int64", "Rows read."),
@@ -60,7 +61,7 @@ EXTRACTION_ERRORS = RunTable(
         "ordinal": RunColumn("int64", "Position among the errors of the scope, from 0."),
         "error_code": RunColumn("string", "The service's error code, or the name of the network error."),
         "message": RunColumn("string", "What happened, without secrets."),
-        "status": RunColumn("string", "denied, disabled, gone or failed."),
+        "status": RunColumn("string", "denied, disabled, not_offered, gone or failed."),
     },
 )
 
