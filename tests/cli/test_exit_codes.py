@@ -16,6 +16,7 @@ import botocore
 import duckdb
 import pytest
 
+from ecr_source import catalog
 from tests.conftest import Row
 from tests.server.ecr_server import (
     ACCESS_KEY,
@@ -302,6 +303,41 @@ def test_what_fails_in_every_repository_is_said_in_one_sentence(ecr: Ecr, server
     assert sentence.startswith("cannot call ecr:GetLifecyclePolicy of team/0 in ")
     assert sentence.endswith("; the same of team/1, team/2, team/3 and 6 more")
     assert query("SELECT count(*) FROM extraction_errors") == [(10,)]
+
+
+def test_what_a_region_does_not_offer_is_no_failure_said_once_and_asked_again_after_a_week(
+    ecr: Ecr, server: EcrServer, query: Query, database: Path
+) -> None:
+    def run() -> tuple[set[str], bool]:
+        before = server.calls.copy()
+        done = ecr("run", "--table", "registry", "--table", "lifecycle_policies")
+        assert done.returncode == COMPLETE
+        return set(server.calls - before) & operations, "it is not offered there" in done.stdout
+
+    operations = {"GetSigningConfiguration", "GetLifecyclePolicy"}
+    statuses = "SELECT last_status FROM ecr_freshness WHERE table_name IN ('signing_rules', 'lifecycle_policies')"
+    for operation in operations:
+        server.fail(error("UnknownOperationException"), operation=operation)
+    assert run() == (operations, True)
+    assert query(statuses) == [("not_offered",)] * 2
+    assert run() == (set(), False)
+    assert query(statuses) == [("not_offered",)] * 2
+    with duckdb.connect(database) as connection:
+        connection.execute("UPDATE aws_ecr.extraction_errors SET run_id = (run_id::DOUBLE - 8 * 86400)::VARCHAR")
+    server.recover()
+    assert run() == (operations, False)
+    assert query(statuses) == [("complete",)] * 2
+
+
+def test_tables_of_which_nothing_can_be_read_are_there_and_empty(ecr: Ecr, server: EcrServer, query: Query) -> None:
+    server.fail(DENIED, operation="DescribeRepositories")
+    server.fail(DENIED, operation="GetRegistryPolicy")
+    ecr("run", "--table", "repositories", "--table", "images", "--table", "policies", "--table", "findings")
+    tables = query("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'aws_ecr'")
+    groups = ("repositories", "images", "policies", "findings")
+    expected = {table.name for group in groups for table in catalog.GROUPS[group]}
+    assert expected <= {name for (name,) in tables}
+    assert query("SELECT count(*) FROM images") == [(0,)]
 
 
 def test_a_name_that_does_not_exist_is_incomplete(ecr: Ecr, query: Query) -> None:

@@ -9,6 +9,7 @@ import pytest
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
 from tests.server.ecr_server import BROKEN, Answer, EcrServer, error
+from tests.server.registry import enhanced_finding, package
 
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
@@ -81,6 +82,32 @@ def test_pages_read_before_a_rejected_token_are_dropped(
     server.before_answer = delete
     load()
     assert names(query) == seven[1:]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("DescribeImages", "InvalidParameterException"),
+        ("GetResources", "PaginationTokenExpiredException"),
+        ("ListFindings", "ValidationException"),
+    ],
+)
+def test_a_token_that_expires_begins_any_listing_anew_once(
+    server: EcrServer, load: Load, query: Query, operation: str, code: str
+) -> None:
+    registry = server.registry()
+    registry.scanning_configuration = {"scanType": "ENHANCED", "rules": []}
+    registry.put("api")
+    registry.put("web")
+    for number in range(7):
+        digest = registry.put_image("api", tags=[f"v{number}"])["imageDigest"]
+        registry.scan("api", digest, enhanced=[enhanced_finding(f"CVE-{number}", [package("openssl", "1.1")])])
+    server.page_size = 1 if operation == "GetResources" else 3
+    server.fail(error(code, "the token has expired"), times=1, after=1, operation=operation)
+    outcome = load(tables=["repositories", "images", "findings"], findings_from="inspector2")
+    assert not outcome.incomplete
+    assert query("SELECT count(*) FROM images") == query("SELECT count(*) FROM image_scan_findings") == [(7,)]
+    assert query("SELECT DISTINCT note FROM extraction_scopes WHERE table_name = 'repository_tags'") == [(None,)]
 
 
 def test_a_token_rejected_twice_fails_the_scope(server: EcrServer, seven: list[str], load: Load) -> None:

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.tables.image import IMAGES
-from ecr_source.errors import ConfigurationError
+from ecr_source.catalog.tables.image import DESCRIBE_IMAGES, IMAGES
+from ecr_source.errors import CallFailed, ConfigurationError
+from ecr_source.extract.failures import Failures
+from ecr_source.extract.ledger import Outcome
 from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms, mask_key
+from ecr_source.extract.results import ScopeRead, TableRead
 from ecr_source.extract.rewriting import rewrite, rewritten_batch
 from ecr_source.extract.spool import TableFile
 
@@ -219,6 +222,22 @@ def test_numbers_and_times_of_a_table_stay() -> None:
     replaced = rewritten_batch(batch, pseudonyms)
     assert replaced.schema == rows.schema
     assert replaced.to_pylist() == [{"size": int(ACCOUNT), "account": pseudonym}, {"size": None, "account": None}]
+
+
+@pytest.mark.parametrize("before", [0, 13])
+def test_a_message_is_cut_after_its_ids_are_replaced(before: int) -> None:
+    scope = Scope(ACCOUNT, "eu-west-1")
+    for length in range(600):
+        arn = f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/api"
+        told = f"{'x ' * before}{'n' * length} {arn} {'m' * (600 - length)} {ACCOUNT}"
+        error = CallFailed(told, operation="ecr:DescribeImages", error_code="ServerException")
+        failures = Failures(DESCRIBE_IMAGES)
+        failures.note(error)
+        tables = [TableRead.unread(IMAGES, "failed")]
+        outcome = Outcome.of([rewrite(ScopeRead(scope, "given", tables, failures.errors), pseudonyms)])
+        told_at_last = outcome.errors[0]["message"] + outcome.scopes[0]["message"]
+        assert len(outcome.errors[0]["message"]) <= 500
+        assert not any(ACCOUNT[start : start + 5] in told_at_last for start in range(8))
 
 
 def test_a_file_is_replaced_with_all_that_is_said_of_it(tmp_path: Path) -> None:
