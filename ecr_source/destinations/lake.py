@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -90,22 +90,25 @@ class _LakeSqlClient(FilesystemSqlClient):
     def create_views_for_tables(self, tables: dict[str, str]) -> None:
         """Shows each table to DuckDB under its name; one that the lake does not have stays unknown."""
         for table in tables:
-            rows = _rows(self.remote_client, table)
-            if rows is not None:
-                arrow = self.escape_column_name(f"{table} as Arrow")
-                self._conn.register(f"{table} as Arrow", rows)
-                self._conn.execute(f"CREATE OR REPLACE VIEW {self.make_qualified_table_name(table)} AS FROM {arrow}")
+            parts = []
+            for number, rows in enumerate(_rows(self.remote_client, table)):
+                self._conn.register(f"{table} as Arrow {number}", rows)
+                parts.append(f"FROM {self.escape_column_name(f'{table} as Arrow {number}')}")
+            if parts:
+                view = self.make_qualified_table_name(table)
+                self._conn.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL BY NAME '.join(parts)}")
 
 
-def _rows(files: FilesystemClient, table: str) -> ds.Dataset | pa.Table | None:
+def _rows(files: FilesystemClient, table: str) -> Sequence[ds.Dataset | pa.Table]:
+    """The rows of a table, in one part or several; none, if there is no such table."""
     match _format(files, table):
         case "delta":
-            return _delta_table(files, table)
+            return _delta_tables(files, table)
         case "iceberg":
-            return _iceberg_table(files, table)
+            return [_iceberg_table(files, table)]
         case "Parquet":
-            return _parquet_files(files, table)
-    return None
+            return [_parquet_files(files, table)]
+    return ()
 
 
 def _format(files: FilesystemClient, table: str) -> str | None:
@@ -132,13 +135,24 @@ def _parquet_files(files: FilesystemClient, table: str) -> ds.Dataset:
     return ds.dataset(paths, filesystem=files.fs_client, format="parquet", schema=newest)
 
 
-def _delta_table(files: FilesystemClient, table: str) -> ds.Dataset:
+def _delta_tables(files: FilesystemClient, table: str) -> list[ds.Dataset]:
     from deltalake import DeltaTable
     from dlt.common.libs.deltalake import deltalake_storage_options
 
     options = deltalake_storage_options(files.config.credentials, files.config.deltalake_storage_options)
     location = files.get_open_table_location("delta", table)
-    return DeltaTable(location, storage_options=options).to_pyarrow_dataset(filesystem=_inside(files, table))
+    found = DeltaTable(location, storage_options=options).to_pyarrow_dataset(filesystem=_inside(files, table))
+    fragments = [found.format.make_fragment(one.path, one.filesystem) for one in found.get_fragments()]
+    views = [one for one in fragments if pa.string_view() in one.physical_schema.types]
+    return [
+        ds.FileSystemDataset([one for one in fragments if one not in views], found.schema, found.format),
+        ds.FileSystemDataset(views, _with_views(found.schema), found.format),
+    ]
+
+
+def _with_views(schema: pa.Schema) -> pa.Schema:
+    """The schema of files that a merge by delta-rs wrote: Arrow does not compare their texts with others."""
+    return pa.schema(field.with_type(pa.string_view()) if pa.types.is_string(field.type) else field for field in schema)
 
 
 def _iceberg_table(files: FilesystemClient, table: str) -> pa.Table:
