@@ -265,8 +265,8 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
     yield from ((path, rows) for path, rows in files if rows > _FEW)
     joined = files[0][0].with_suffix(".joined.parquet")
     with pq.ParquetWriter(joined, markers.schema) as writer:
-        # Where dlt adds columns it loses a file that has not even an empty row group.
-        waiting, count, total = [markers], 0, markers.num_rows
+        waiting: list[pa.Table] = []
+        count, total = 0, markers.num_rows
         for path, rows in files:
             if rows and rows <= _FEW:
                 waiting.append(pq.ParquetFile(path).read())
@@ -276,8 +276,9 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
             if count > _FEW:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting, count = [], 0
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting))
+        # At the end: by its first row a file is known that was loaded before. Where dlt adds columns it loses a file
+        # that has not even an empty row group.
+        writer.write_table(pa.concat_tables([*waiting, markers]))
     yield joined, total
 
 

@@ -33,11 +33,9 @@ from ecr_source.loading.plan import Cost, Known, plan
 from ecr_source.loading.settings import OF_THE_DESTINATION, Settings
 from ecr_source.loading.shared_walk import check_side_effects, spool_folder_of
 from ecr_source.loading.source import ecr_source
-from ecr_source.loading.working_folder import WorkingFolder, working_folder
+from ecr_source.loading.working_folder import WorkingFolder, place_of, read_into, working_folder
 
 PIPELINE_NAME = "ecr"
-
-_PLACE = "ecr_place"
 
 
 class LoadFailed(EcrSourceError):
@@ -134,8 +132,6 @@ def open_pipeline(settings: Settings, progress: Collector, folder: WorkingFolder
         progress=progress,
     )
     destination_of(pipeline).check(pipeline)
-    if not pipeline.has_pending_data:  # what waits may be of a script with the same pipeline name
-        pipeline.set_local_state_val(_PLACE, folder.place)
     return pipeline
 
 
@@ -145,17 +141,15 @@ def _leave_other_place(folder: WorkingFolder) -> None:
     Those of this one are restored from it.
     """
     pipeline = dlt.pipeline(PIPELINE_NAME, pipelines_dir=str(folder.path))
-    before = _local_value(pipeline)
+    before = read_into(pipeline)
     if before == folder.place or not pipeline.has_data:
         return
     if not pipeline.has_pending_data:
         pipeline.deactivate()
         shutil.rmtree(pipeline.working_dir)  # drop() would keep the other destination, and dlt warn of it
-    elif before is not None:
-        raise DestinationUnusable(
-            f'rows that an interrupted run read for "{before}" wait to be loaded there: run for it first, or'
-            f' "{_give_up(folder)}"'
-        )
+        return
+    there = f'for "{before}" wait to be loaded there' if before else "wait to be loaded, and nothing says where"
+    raise DestinationUnusable(f'rows that an interrupted run read {there}: run for it first, or "{_give_up(folder)}"')
 
 
 def _give_up(folder: WorkingFolder) -> str:
@@ -167,17 +161,8 @@ def _destination(settings: Settings) -> AnyDestination:
     return make_destination(settings.destination, Path(settings.database).absolute())
 
 
-def _local_value(pipeline: dlt.Pipeline) -> str | None:
-    try:
-        return str(pipeline.get_local_state_val(_PLACE))
-    except KeyError:
-        return None
-
-
 def _place(settings: Settings) -> str:
-    """What tells one destination from another."""
-    where = destination_of(_destination(settings)).place
-    return " ".join(part for part in (settings.destination, where, settings.dataset) if part)
+    return place_of(destination_of(_destination(settings)), settings.dataset)
 
 
 def _may_run_twice(settings: Settings) -> bool:

@@ -27,6 +27,7 @@ from ecr_source.loading.current import current_destination, current_pipeline
 from ecr_source.loading.dataset import Dataset, EarlierRuns
 from ecr_source.loading.kept_settings import keep_settings
 from ecr_source.loading.modes import History, Mode
+from ecr_source.loading.working_folder import note_place
 from ecr_source.redaction import mask_exception
 
 READING = "reading "
@@ -85,6 +86,7 @@ class LoadWalk:
         pipeline = current_pipeline()
         destination = current_destination()
         destination.check_merge(self.mode.name, self.mode.strategy, self.table_format)
+        note_place(pipeline, destination)
         dataset = Dataset(pipeline)
         keep_settings(dataset, mode=self.mode.name, table_format=self.table_format, mask_key=self.masked_with)
         if isinstance(self.mode, History):

@@ -15,9 +15,11 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.common.storages import LoadStorage, NormalizeStorage, PackageStorage
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
+from ecr_source.destinations.warehouse import Warehouse
 from ecr_source.errors import DestinationUnusable
 
 _BESIDE = "ecr-source"
+_PLACE = "ecr_place"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,24 @@ def working_folder(place: str, *, shared: bool) -> Iterator[WorkingFolder]:
                 locks.enter_context(lock)
                 yield WorkingFolder(folder, place)
                 return
+
+
+def place_of(destination: Warehouse, dataset: str) -> str:
+    """What tells one place that rows are loaded into from another."""
+    return " ".join(filter(None, (destination.name, destination.place, dataset)))
+
+
+def note_place(pipeline: dlt.Pipeline, destination: Warehouse) -> None:
+    """Notes beside the rows that `pipeline` extracts where they are to be loaded, which dlt does not."""
+    pipeline.set_local_state_val(_PLACE, place_of(destination, pipeline.dataset_name))
+
+
+def read_into(pipeline: dlt.Pipeline) -> str | None:
+    """Where the rows were to be loaded that `pipeline` extracted last; None if nothing says so."""
+    try:
+        return str(pipeline.get_local_state_val(_PLACE))
+    except KeyError:
+        return None
 
 
 def delete_what_no_run_needs(pipeline_folder: Path) -> None:

@@ -37,6 +37,7 @@ from tests.conftest import environment as command_environment
 from tests.postgres import free_port
 from tests.server.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
 from tests.server.registry import CREATED_AT
+from tests.whole.registry_changes import furnish, image_of, push, rescan
 from tests.whole.scope_contents import Rows, columns_of, environment, in_order
 
 PAGE = (Path(__file__).parents[2] / "docs" / "lake.md").read_text()
@@ -134,7 +135,8 @@ class InDuckDB:
 
     def load(self) -> None:
         pipeline = make_pipeline(self.folder / "pipelines", self.folder / "ecr.duckdb")
-        pipeline.run(ecr_source(regions=["eu-west-1"], endpoint_url=self.server.url, **self.arguments))
+        arguments = {"regions": ["eu-west-1"], "endpoint_url": self.server.url} | self.arguments
+        pipeline.run(ecr_source(**arguments))
 
     def rows(self, tables: list[Table]) -> dict[str, Rows]:
         with duckdb.connect(self.folder / "ecr.duckdb", read_only=True) as connection:
@@ -326,6 +328,43 @@ def test_a_window_that_is_loaded_again_is_replaced_in_delta(server: EcrServer, p
     # One without a time is there twice, as in DuckDB: it is in no window.
     counts = "SELECT image_pushed_at IS NULL, count(*) FROM images GROUP BY ALL ORDER BY ALL"
     assert lake.query(counts) == [(False, 1), (True, 2)]
+
+
+def changes_in_two_regions(server: EcrServer) -> Iterator[None]:
+    """A registry that changes: what is new, pushed again, rescanned, denied for a while, and gone."""
+    here, there = server.registry(), server.registry("us-east-1")
+    for registry in (here, there):
+        for name in ("api", "web"):
+            furnish(registry, name, 0)
+    yield
+    rescan(here, "api", "app", LATER)
+    push(there, "web", 1)
+    server.fail(DENIED, operation="DescribeImageScanFindings", region="us-east-1", repository="api")
+    yield
+    server.recover()
+    del there.repositories["web"]
+    here.delete_image("api", image_of("api", "app"))
+    furnish(here, "new", 0)
+    yield
+    server.fail(DENIED, operation="DescribeImages", region="us-east-1")
+    del here.repositories["web"]
+    yield
+
+
+@in_a_folder
+def test_four_runs_of_two_regions_leave_in_delta_what_they_leave_in_duckdb(
+    server: EcrServer, place: Place, tmp_path: Path
+) -> None:
+    groups = [*catalog.DEFAULT_GROUPS, "findings"]
+    arguments: dict[str, Any] = {"tables": groups, "regions": ["eu-west-1", "us-east-1"], "findings_max_age": 0}
+    lake = Lake(server, place, tmp_path / "lake", table_format="delta", **arguments)
+    reference = InDuckDB(server, tmp_path, arguments)
+    tables = catalog.select_tables(groups)
+    for _ in changes_in_two_regions(server):
+        lake.load()
+        reference.load()
+        assert lake.by_duckdb(tables) == reference.rows(tables)
+    assert lake.by_another_engine(tables) == reference.rows(tables)
 
 
 @in_a_folder

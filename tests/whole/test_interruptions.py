@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ecr_source import ecr_source
@@ -294,3 +295,21 @@ def test_what_waits_for_another_database_is_not_loaded_into_this_one(
     assert "wait to be loaded there: run for it first" in done.stderr
     assert ecr("run").returncode == 0
     assert ecr("run", "--database", str(tmp_path / "other.duckdb")).returncode == 0
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["it says where", "it does not say where"])
+def test_what_a_script_read_for_its_own_database_is_not_loaded_into_another(
+    server: EcrServer, ecr: Ecr, database: Path, tmp_path: Path, knows: bool
+) -> None:
+    server.registry().put("api")
+    script = make_pipeline(tmp_path / "dlt/pipelines", tmp_path / "script.duckdb")
+    script.extract(ecr_source(regions=["eu-west-1"], endpoint_url=server.url))
+    if not knows:
+        with script.managed_state() as state:
+            del state["_local"]["ecr_place"]  # type: ignore[misc]
+    done = ecr("run", "--mask-accounts", env={"ECR_SOURCE_MASK_KEY": "0123456789abcdef"})
+    assert done.returncode == 2
+    assert (f"{tmp_path / 'script.duckdb'}" in done.stderr) == knows
+    assert "abort-packages" in done.stderr
+    with duckdb.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == [(0,)]
