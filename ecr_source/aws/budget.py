@@ -12,7 +12,7 @@ from ecr_source.errors import BudgetSpent
 class Budget:
     """At most `max_calls` requests, retries included, and none `max_seconds` after now; None is no bound.
 
-    Safe to use from several threads.
+    What it grants counts against the budget that it is a `part_of`, too. Safe to use from several threads.
     """
 
     def __init__(
@@ -20,11 +20,19 @@ class Budget:
         max_calls: int | None = None,
         max_seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        part_of: Budget | None = None,
     ) -> None:
         self._calls_left = max_calls
         self._clock = clock
         self._ends_at = None if max_seconds is None else clock() + max_seconds
+        self._part_of = part_of
         self._lock = threading.Lock()
+
+    def half(self) -> Budget:
+        """Half of what is left of it, rounded up."""
+        calls = None if self._calls_left is None else (self._calls_left + 1) // 2
+        seconds = None if self._ends_at is None else (self._ends_at - self._clock()) / 2
+        return Budget(calls, seconds, self._clock, self)
 
     @property
     def is_limited(self) -> bool:
@@ -52,5 +60,7 @@ class Budget:
         with self._lock:
             if self.is_spent:
                 raise BudgetSpent("the budget of the run is spent")
+            if self._part_of is not None:
+                self._part_of.take()
             if self._calls_left is not None:
                 self._calls_left -= 1

@@ -59,6 +59,10 @@ class Earlier:
         """When `table` was read last, completely or in part; `NEVER` if it was not."""
         return NEVER
 
+    def last_tried(self, table: Table, scope: Scope) -> datetime:
+        """When `table` was asked for last, whatever came of it; `NEVER` if it was not."""
+        return NEVER
+
     def names(self, names: pa.StringArray) -> pa.StringArray:
         """The names that images have in the rows of earlier runs, where that is not how the registry names them."""
         return names

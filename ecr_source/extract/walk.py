@@ -16,7 +16,7 @@ from ecr_source.aws.budget import Budget
 from ecr_source.aws.dispatch import Calls
 from ecr_source.aws.scopes import FROM_BOTOCORE, Found, Scope, Target, Unreachable
 from ecr_source.catalog import EXTRACTION_IMAGES
-from ecr_source.catalog.table import Operation, Table
+from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
 from ecr_source.extract.image_selection import NEVER, Bounds, Earlier
@@ -67,7 +67,7 @@ class Walk:
     def read(self, scopes: Sequence[Found]) -> list[ScopeRead]:
         """Reads all scopes, at most `SCOPES_AT_A_TIME` at once; what fails in one does not touch the others.
 
-        Those that were not read for longest come first, one by one where calls are counted.
+        Those that were not tried for longest come first, one by one where calls are counted.
         """
         if not scopes:
             return []
@@ -86,11 +86,11 @@ class Walk:
         return sorted(reads, key=lambda read: order[read.scope])
 
     def _oldest_first(self, scopes: Sequence[Found]) -> list[Found]:
-        def read_at(found: Found) -> datetime:
+        def tried_at(found: Found) -> datetime:
             tables = self._tables_of(found)
-            return min((self.earlier.last_read(table, found.scope) for table in tables), default=NEVER)
+            return min((self.earlier.last_tried(table, found.scope) for table in tables), default=NEVER)
 
-        return sorted(scopes, key=read_at)
+        return sorted(scopes, key=tried_at)
 
     def _tables_of(self, found: Found) -> list[Table]:
         return [table for table in self.tables if table.operation.service in found.services]
@@ -148,7 +148,11 @@ class _ScopeWalk:
 
     def read(self) -> ScopeRead:
         """Reads all tables of the scope."""
-        for stage in _stages(catalog.operations_of(self._tables, self._walk.without)):
+        stages = _stages(catalog.operations_of(self._tables, self._walk.without))
+        for stage in stages:
+            # So that a budget reaches every stage; what is one listing needs all its pages, or is nothing.
+            has_half = stage is not stages[-1] and all(isinstance(one.each, EachRow) for one in stage)
+            self._api.budget = self._walk.budget.half() if has_half else self._walk.budget
             self._read_stage([operation for operation in stage if self._is_wanted(operation)])
         readings = self._readings.values()
         files = [file for reading in readings for file in reading.files.values() if file.table not in self._tables]

@@ -23,7 +23,7 @@ from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.destinations.destination import destination_of
 from ecr_source.extract.image_selection import IMAGE, NEVER, Earlier
 from ecr_source.extract.pseudonyms import Pseudonyms
-from ecr_source.statuses import NOT_OFFERED, READ
+from ecr_source.statuses import NOT_OFFERED, POSTPONED, READ, SKIPPED
 
 _ROWS_AT_A_TIME = 50_000
 _NOT_OFFERED_FOR = timedelta(days=7)
@@ -39,6 +39,10 @@ SELECT table_name, registry_id, region, started_at, resumes_at FROM (
 ) AS reads WHERE position = 1
 """  # noqa: S608 (words of ours)
 _IMAGES = "SELECT count(*) FROM {table} WHERE registry_id = %s AND region = %s"
+_LAST_TRIES = f"""
+SELECT table_name, registry_id, region, max(started_at) FROM {{table}}
+WHERE status NOT IN ('{POSTPONED}', '{SKIPPED}') GROUP BY table_name, registry_id, region
+"""  # noqa: S608 (words of ours)
 _ANSWERED = "SELECT DISTINCT registry_id, region, operation FROM {table}"
 _ANSWERS = "SELECT {names} FROM {table} WHERE registry_id = %s AND region = %s AND operation = %s"
 # dlt's id of a load is its time, in seconds.
@@ -140,6 +144,16 @@ class Dataset:
         """The names of the registry as they are in the tables."""
         return self._destination.storable_names(self._pseudonyms.column(names) if self._pseudonyms else names)
 
+    def last_tried(self, table: Table, scope: Scope) -> datetime:
+        """When the table was asked for last in the scope, whatever came of it."""
+        return self._last_tries.get((table.name, *self._loaded_as(scope)), NEVER)
+
+    @cached_property
+    def _last_tries(self) -> dict[tuple[str, str, str], datetime]:
+        with self._lock:
+            rows = self._rows(EXTRACTION_SCOPES, _LAST_TRIES)
+        return {(name, account, region): tried_at for name, account, region, tried_at in rows}
+
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
         """The rows of extraction_images of the operation in the scope, with that table's Arrow schema."""
         values = (*self._loaded_as(scope), str(operation))
@@ -195,6 +209,10 @@ class EarlierRuns(Earlier):
     def last_read(self, table: Table, scope: Scope) -> datetime:
         """When `table` was read last, completely or in part; `NEVER` if it was not."""
         return self._dataset.last_read(table, scope).started_at
+
+    def last_tried(self, table: Table, scope: Scope) -> datetime:
+        """When `table` was asked for last, whatever came of it; `NEVER` if it was not."""
+        return self._dataset.last_tried(table, scope)
 
     def names(self, names: pa.Array) -> pa.Array:
         """The names that images have in the tables."""

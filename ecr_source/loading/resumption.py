@@ -15,9 +15,11 @@ from dlt.common.storages import FileStorage, PackageStorage
 from dlt.common.storages.load_package import LoadJobInfo
 from dlt.destinations.sql_client import SqlClientBase
 
-from ecr_source.catalog import RUN_TABLES, TABLES
+from ecr_source.catalog import EXTRACTION_IMAGES, RUN_TABLES, TABLES
 
-_KEYS = {table.name: (*table.key, "extracted_at") for table in TABLES} | {table.name: table.key for table in RUN_TABLES}
+_KEYS = {table.name: (*table.key, "extracted_at") for table in TABLES}
+_KEYS |= {table.name: table.key for table in RUN_TABLES}
+_KEYS[EXTRACTION_IMAGES.name] = (*EXTRACTION_IMAGES.key, "extracted_at")
 """What no two rows of a table share, whichever run read them."""
 
 

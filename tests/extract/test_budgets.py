@@ -11,7 +11,7 @@ from ecr_source.aws.budget import Budget
 from ecr_source.errors import BudgetSpent
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
-from tests.server.ecr_server import THROTTLED, EcrServer
+from tests.server.ecr_server import DENIED, THROTTLED, EcrServer
 from tests.warehouse import ON_EACH
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
@@ -100,6 +100,27 @@ def test_findings_of_images_never_asked_come_before_those_asked_long_ago(
         assert query(asked) == [(reached,)]
         assert query("SELECT count(*) FROM image_scans") == [(10,)]
     assert query("SELECT count(*) FROM image_scans WHERE fetch_outcome = 'not_asked'") == [(0,)]
+
+
+def test_every_table_has_its_turn_however_small_the_budget_is(server: EcrServer, load: Load, query: Query) -> None:
+    registry = server.registry()
+    registry.fill_images(12, 2)
+    for _ in range(5):
+        load(tables=["images", "image_scans"], max_calls=9, max_in_flight=1)
+        assert api_calls(server) <= 9
+        server.calls.clear()
+    # Each run lists the repositories, then half of what is left the images of some, and then asks for findings.
+    assert query("SELECT count(*) FROM image_scans WHERE fetch_outcome <> 'not_asked'") >= [(5 * 4 - 1,)]
+    assert query("SELECT count(DISTINCT repository_name) FROM images") == [(12,)]
+
+
+def test_what_is_always_denied_does_not_come_first_for_ever(server: EcrServer, load: Load, query: Query) -> None:
+    for region in REGIONS:
+        server.registry(region).fill(3)
+    server.fail(DENIED, region=REGIONS[0])
+    for _ in REGIONS:
+        load(regions=REGIONS, max_calls=3, max_in_flight=1)
+    assert query("SELECT DISTINCT region FROM repositories ORDER BY ALL") == [(one,) for one in REGIONS[1:]]
 
 
 def test_seconds_end_a_run_as_calls_do(three: EcrServer, ecr: Ecr, query: Query) -> None:
