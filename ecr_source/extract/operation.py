@@ -135,11 +135,9 @@ class Reading:
             above = self._parents.status if self._parents else COMPLETE
             self.status = status_of(above, self.failures, self._left, answered=self._answered > 0)
         if self.status in READ or self.failures.images:
-            self.files = self._completed()
+            self.files = self._answers.complete(self.named, sorted(self.failures.repositories))
         else:
-            self._answers.spool.drop()
-            if self._answers.record:
-                self._answers.record.drop()
+            self._answers.discard()
         if self._left.by_budget:
             self.note = f"the budget was spent: {self._left} wait for the next run"
         self.note = self.note or self.api.notes.get(self.operation, "")
@@ -149,12 +147,7 @@ class Reading:
         """The files by which nothing is left of what the operation gave to its tables, without asking."""
         self._parents = parents
         self._inherit()
-        return self._completed()
-
-    def _completed(self) -> Files:
-        excepted = sorted(self.failures.repositories)
-        files = self._answers.spool.complete(self.named, excepted)
-        return self._answers.record.complete(files, self.named, excepted) if self._answers.record else files
+        return self._answers.complete(self.named, sorted(self.failures.repositories))
 
     def _inherit(self) -> None:
         """Takes over which repositories the parent table's rows are of, unless nothing could be read."""

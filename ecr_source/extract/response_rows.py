@@ -23,7 +23,7 @@ from ecr_source.extract.flatten import call_outcomes, flatten, listed_keys
 from ecr_source.extract.image_record import ImageRecord, columns_noted
 from ecr_source.extract.image_selection import image_names
 from ecr_source.extract.page import Page, ParentRow
-from ecr_source.extract.spool import Spool
+from ecr_source.extract.spool import Files, Spool
 from ecr_source.statuses import CALL_FAILED, COMPLETE
 
 # Rows are made of many small responses at once: Arrow takes as long for one as for fifty.
@@ -160,6 +160,17 @@ class Answers:
         """Forgets all rows: the listing begins anew."""
         self.spool.drop()
         self.spool = self._new_spool()
+
+    def complete(self, named: Sequence[str] | None, excepted: Sequence[str]) -> Files:
+        """The files of all tables, and of the record; `named` and `excepted` as in `TableFile`."""
+        files = self.spool.complete(named, excepted)
+        return self.record.complete(files, named, excepted) if self.record else files
+
+    def discard(self) -> None:
+        """Deletes all rows: the operation could not be read."""
+        self.spool.drop()
+        if self.record:
+            self.record.drop()
 
     def listed(self, asked: ParentRow, pages: Iterable[Response], asked_at: datetime) -> list[Response]:
         """The pages of a listing; of one that is too long for memory the last ones, the others' rows being added.
