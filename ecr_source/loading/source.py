@@ -78,7 +78,7 @@ def ecr_source(
     scopes: Sequence[ScopeSetting] | None = None,
     table_format: str | None = None,
 ) -> Iterator[DltResource]:
-    """Amazon ECR as dlt resources: one per table of the catalog, and two that tell how the run went.
+    """Amazon ECR as dlt resources: one per table of the catalog, and three that tell how the run went.
 
     Every argument can come from dlt's configuration too (`sources.ecr.regions`, `SOURCES__ECR__REGIONS`). Nothing is
     called before a pipeline extracts, and a table that is not selected is not read. `session` and `scopes` are for

@@ -462,5 +462,11 @@ SELECT region, operation, resource, status, error_code
 FROM extraction_errors
 WHERE run_id = (SELECT max(run_id) FROM extraction_scopes)
 ORDER BY ALL""",
+    "extraction_images": """\
+-- Of which images is the answer not final yet, so that the next run asks again?
+SELECT operation, outcome, count(*) AS images
+FROM extraction_images
+WHERE outcome NOT IN ('complete', 'unsupported', 'failed', 'archived')
+GROUP BY ALL ORDER BY ALL""",
 }
 """The question and the query, by table. A query answers in the order of its rows, without what the clock says."""

@@ -102,7 +102,8 @@ def page(connection: duckdb.DuckDBPyConnection) -> str:
     for group, tables in catalog.GROUPS.items():
         parts.append(f"## Group: {group}\n\n{GROUP_WORDS[group]}\n")
         parts += [section(table, answers[table.name]) for table in tables]
-    parts.append("## The run\n\nWhat the run itself tells. Rows are only ever added; no calls are made for them.\n")
+    parts.append("## The run\n\nWhat the run itself tells; no calls are made for it. Rows are only ever added, but those of"
+        " extraction_images, of which an image has one for each operation (in incremental mode the newest counts).\n")
     parts += [section(table, answers[table.name]) for table in catalog.RUN_TABLES]
     return "\n".join(parts)
 
@@ -332,7 +333,8 @@ def _again(operation: Operation) -> str:
     if again is None:
         return ""
     changed = [f"with another `{again.changed}`"] if again.changed else []
-    reasons = ["new", *changed, *(["older than the age"] if again.expires else [])]
+    old = ["pushed again", "without a final answer", "older than the age"] if again.expires else []
+    reasons = ["new", *changed, *old]
     return f", again only when {' or '.join(filter(None, (', '.join(reasons[:-1]), reasons[-1])))}"
 
 
