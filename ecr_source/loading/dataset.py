@@ -45,9 +45,12 @@ WHERE status NOT IN ('{POSTPONED}', '{SKIPPED}') GROUP BY table_name, registry_i
 """  # noqa: S608 (words of ours)
 _ANSWERED = "SELECT DISTINCT registry_id, region, operation FROM {table}"
 _ANSWERS = "SELECT {names} FROM {table} WHERE registry_id = %s AND region = %s AND operation = %s"
-# dlt's id of a load is its time, in seconds.
 _NOT_OFFERED = f"""
-SELECT DISTINCT operation, registry_id, region FROM {{table}} WHERE status = '{NOT_OFFERED}' AND run_id > %s
+SELECT operation, errors.registry_id, errors.region, max(started_at)
+FROM {{table}} AS errors
+JOIN {{scopes}} AS runs
+    ON runs.run_id = errors.run_id AND runs.registry_id = errors.registry_id AND runs.region = errors.region
+WHERE errors.status = '{NOT_OFFERED}' GROUP BY operation, errors.registry_id, errors.region
 """  # noqa: S608 (a word of ours)
 _RATE = f"""
 SELECT sum(calls) / nullif(sum(extract(epoch FROM finished_at) - extract(epoch FROM started_at)), 0)
@@ -137,8 +140,8 @@ class Dataset:
     def _not_offered(self) -> set[tuple[str, str, str]]:
         since = datetime.now(UTC) - _NOT_OFFERED_FOR
         with self._lock:
-            rows = self._rows(EXTRACTION_ERRORS, _NOT_OFFERED, str(since.timestamp()))
-        return {(operation, account, region) for operation, account, region in rows}
+            rows = self._rows(EXTRACTION_ERRORS, _NOT_OFFERED)
+        return {(operation, account, region) for operation, account, region, told_at in rows if told_at > since}
 
     def names(self, names: pa.StringArray) -> pa.StringArray:
         """The names of the registry as they are in the tables."""
@@ -183,7 +186,8 @@ class Dataset:
         try:
             with self._destination.open_tables(self._pipeline) as client:
                 name = client.make_qualified_table_name(table.name)
-                return client.execute_sql(sql.format(table=name), *values) or ()
+                scopes = client.make_qualified_table_name(EXTRACTION_SCOPES.name)
+                return client.execute_sql(sql.format(table=name, scopes=scopes), *values) or ()
         except _NO_TABLE:
             return ()
 

@@ -54,10 +54,11 @@ def load_scopes(
         ConfigurationError: an argument is wrong, or `scopes` are none that `find_scopes` told.
         PipelineStepFailed: dlt's error, of which the cause tells what failed.
     """
-    # A schema of its own: the condition by which dlt replaces the scopes is part of it, and each change is a version.
+    # A schema of its own: in Delta tables the condition by which dlt replaces the scopes is part of it, and each change
+    # is a version.
     source = ecr_source.clone(name=pipeline.pipeline_name, section="ecr")
     resources = source(scopes=scopes, session=session, **arguments)
-    tables = resources.selected_resources.keys() - {table.name for table in catalog.RUN_TABLES}
+    tables = resources.selected_resources.keys() - {catalog.EXTRACTION_SCOPES.name, catalog.EXTRACTION_ERRORS.name}
     return load(pipeline, resources.with_resources(*tables))
 
 

@@ -323,7 +323,7 @@ def test_what_a_region_does_not_offer_is_no_failure_said_once_and_asked_again_af
     assert run() == (set(), False)
     assert query(statuses) == [("not_offered",)] * 2
     with duckdb.connect(database) as connection:
-        connection.execute("UPDATE aws_ecr.extraction_errors SET run_id = (run_id::DOUBLE - 8 * 86400)::VARCHAR")
+        connection.execute("UPDATE aws_ecr.extraction_scopes SET started_at = started_at - INTERVAL 8 DAY")
     server.recover()
     assert run() == (operations, False)
     assert query(statuses) == [("complete",)] * 2

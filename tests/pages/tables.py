@@ -102,8 +102,10 @@ def page(connection: duckdb.DuckDBPyConnection) -> str:
     for group, tables in catalog.GROUPS.items():
         parts.append(f"## Group: {group}\n\n{GROUP_WORDS[group]}\n")
         parts += [section(table, answers[table.name]) for table in tables]
-    parts.append("## The run\n\nWhat the run itself tells; no calls are made for it. Rows are only ever added, but those of"
-        " extraction_images, of which an image has one for each operation (in incremental mode the newest counts).\n")
+    parts.append(
+        "## The run\n\nWhat the run itself tells; no calls are made for it. Rows are only ever added, but those of"
+        " extraction_images, of which an image has one for each operation (in incremental mode the newest counts).\n"
+    )
     parts += [section(table, answers[table.name]) for table in catalog.RUN_TABLES]
     return "\n".join(parts)
 
