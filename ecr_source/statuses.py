@@ -43,6 +43,9 @@ UNANSWERED = {DENIED, CALL_FAILED, NOT_ASKED}
 NOT_FOUND = "not_found"
 """There is none to tell of."""
 
+UNKNOWN = "unknown"
+"""Nothing is noted of it."""
+
 PENDING = "pending"
 """The answer is that there will be one."""
 

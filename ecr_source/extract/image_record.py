@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,13 @@ from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
 from ecr_source.extract.image_selection import IMAGE, NEVER, Choice, choose
 from ecr_source.extract.questions import Parents
 from ecr_source.extract.spool import Files, TableFile
-from ecr_source.statuses import GONE, UNANSWERED
+from ecr_source.statuses import GONE, UNANSWERED, UNKNOWN
 
 _SCHEMA = arrow_schema(EXTRACTION_IMAGES)
 _LISTED = (*IMAGE, "image_pushed_at", "scan_completed_at")
+
+_OTHERS = "*"
+"""In the place of repository and digest: the tables may have rows of images that the record does not have."""
 
 
 def columns_noted(operation: Operation) -> list[str]:
@@ -35,19 +38,21 @@ def columns_noted(operation: Operation) -> list[str]:
 class ImageRecord:
     """The rows of extraction_images of `operation` in one scope. Safe to use from several threads.
 
-    `for_tables` get its answers now. `earlier` are the rows that are there, which have the names of the tables.
+    `for_tables` get its answers now.
     """
 
     def __init__(self, folder: Path, scope: Scope, operation: Operation, for_tables: Sequence[Table]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.earlier = _SCHEMA.empty_table()
+        self._is_all_there_is = False
+        self._was_loaded = True
+        self._standing = _SCHEMA.empty_table().select(IMAGE)
         self._path = folder / f"{scope.registry_id} {scope.region} {operation} images.parquet"
         self._scope = scope
         self._operation = operation
         self._for_tables = frozenset(table.name for table in for_tables)
         self._writer = pq.ParquetWriter(self._path, _SCHEMA)
         self._rows = 0
-        self._forgotten = self.earlier.select(IMAGE)
+        self._forgotten = self._standing
         self._lock = threading.Lock()
 
     def add(self, images: Iterable[tuple[Mapping[str, Any], str, datetime]]) -> None:
@@ -66,21 +71,23 @@ class ImageRecord:
 
     def choose(self, images: pa.Table, parents: Parents, again: AskAgain, now: datetime) -> Choice:
         """Which of `images` are asked, and notes those that are not listed any more."""
-        self.earlier = parents.earlier.answers(self._operation, self._scope)
+        answers = parents.earlier.answers(self._operation, self._scope)
+        is_image = pc.not_equal(answers["repository_name"], _OTHERS)
+        self._is_all_there_is = answers.num_rows > 0 and pc.all(is_image).as_py()
         choice = choose(
             images,
             parents.tags.batches() if parents.tags and parents.bounds.tag else (),
-            self.earlier,
+            answers.filter(is_image),
             self._for_tables,
             again,
             parents.bounds,
             now,
             parents.earlier.names,
         )
-        others = [
-            table for table in TABLES if self._operation in table.operations and table.name not in self._for_tables
-        ]
-        loaded = {one.name for one in others if parents.earlier.last_read(one, self._scope) != NEVER}
+        filled = [table for table in TABLES if self._operation in table.operations]
+        loaded = {table.name for table in filled if parents.earlier.last_read(table, self._scope) != NEVER}
+        self._was_loaded = bool(loaded)
+        self._standing = choice.standing
         self._gone(_of_repositories_read(choice.gone, parents), loaded - self._for_tables, now)
         return choice
 
@@ -113,25 +120,30 @@ class ImageRecord:
     def complete(self, files: Files, named: Sequence[str] | None, excepted: Sequence[str]) -> Files:
         """The files that are not without effect, and one of the record, each with the images that it stands for.
 
-        Where earlier runs noted none of the scope, others may have filled the tables: then they stand for all images of
-        it, but for those that could not be asked.
+        Where the tables may have rows that the record does not know, as those that Inspector told, they stand for all
+        images of the scope but for those whose answer stands and those that could not be asked.
         """
+        repositories = tuple(sorted(named)) if named is not None else None
+        if self._was_loaded and not self._is_all_there_is and (repositories is not None or excepted):
+            self.add([(dict.fromkeys(IMAGE, _OTHERS), UNKNOWN, datetime.now(UTC))])
         self._writer.close()
         constants = {"operation": str(self._operation)}
         record = TableFile(EXTRACTION_IMAGES, self._scope, self._path, self._rows, constants, "repository_name")
-        record = replace(record, named=tuple(sorted(named)) if named is not None else None, excepted=tuple(excepted))
+        record = replace(record, named=repositories and (*repositories, _OTHERS), excepted=tuple(excepted))
         with pq.ParquetFile(self._path) as file:
             noted = file.read([*IMAGE, "outcome"])
         is_unanswered = pc.is_in(noted["outcome"], pa.array([*UNANSWERED]))
-        unanswered = noted.filter(is_unanswered).select(IMAGE)
-        if not self.earlier.num_rows:
-            whole: Files = {table: replace(file, kept_images=unanswered) for table, file in files.items()}
-            return whole | dict(self._of_calls(files)) | {EXTRACTION_IMAGES: record}
-        all_noted = pa.concat_tables([noted.select(IMAGE), self._forgotten])
-        answered = pa.concat_tables([noted.filter(pc.invert(is_unanswered)).select(IMAGE), self._forgotten])
-        read: Files = {table: replace(file, images=answered) for table, file in files.items()}
-        read |= {table: replace(file, images=all_noted) for table, file in self._of_calls(files)}
-        return _with_effect(read | {EXTRACTION_IMAGES: replace(record, images=all_noted)})
+        answered, unanswered = (noted.filter(mask).select(IMAGE) for mask in (pc.invert(is_unanswered), is_unanswered))
+        all_files: Files = {**files, EXTRACTION_IMAGES: record}
+        of_calls = dict(self._of_calls(all_files))
+        if not self._is_all_there_is:
+            kept = pa.concat_tables([self._standing, unanswered])
+            read = {table: replace(file, kept_images=kept) for table, file in all_files.items()}
+            return read | {table: replace(file, kept_images=self._standing) for table, file in of_calls.items()}
+        gone = pa.concat_tables([answered, self._forgotten])
+        read = {table: replace(file, images=gone) for table, file in all_files.items()}
+        all_noted = pa.concat_tables([gone, unanswered])
+        return _with_effect(read | {table: replace(file, images=all_noted) for table, file in of_calls.items()})
 
     def drop(self) -> None:
         """Deletes what was noted."""
@@ -142,7 +154,8 @@ class ImageRecord:
         """The files of tables in which a call that was not answered is a row too."""
         for table, file in files.items():
             fillings = table.fillings if isinstance(table, Table) else ()
-            if any(filling.whatever_comes for filling in fillings if filling.operation is self._operation):
+            is_of_calls = any(one.whatever_comes for one in fillings if one.operation is self._operation)
+            if table is EXTRACTION_IMAGES or is_of_calls:
                 yield table, file
 
     def _write(self, rows: pa.Table) -> None:

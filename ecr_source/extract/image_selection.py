@@ -72,13 +72,13 @@ class Earlier:
 class Choice:
     """The images to ask about, in the order of need, and those that a bound leaves out where that is news.
 
-    Of `standing` images the answer stands; `known` are the names, in the registry, of all those to ask of which there
-    is any answer. `gone` are answers for images that are not listed any more.
+    Of `standing` images (columns `IMAGE`) the answer stands; `known` are the names, in the registry, of all those to
+    ask of which there is any answer. `gone` are answers for images that are not listed any more.
     """
 
     ask: pa.Table
     left_out: pa.Table
-    standing: int
+    standing: pa.Table
     known: pa.Array
     gone: pa.Table
 
@@ -113,7 +113,7 @@ def choose(
     return Choice(
         ask=_in_order_of_need(images.filter(wanted), answers.take(position.filter(wanted))),
         left_out=images.filter(pc.invert(pc.or_(inside, was_left_out))),
-        standing=pc.sum(pc.and_(inside, stands)).as_py() or 0,
+        standing=images.filter(pc.and_(inside, stands)).select(IMAGE),
         known=names.filter(pc.and_(wanted, position.is_valid())),
         gone=answers.filter(pc.and_(is_gone, is_news)),
     )

@@ -207,7 +207,7 @@ class Reading:
         images = rows_of(file, self._answers.columns)
         choice = self._answers.record.choose(images, self._parents, again, self.started_at)
         self._known = choice.known
-        self._answered += choice.standing
+        self._answered += choice.standing.num_rows
         for row in each_row(choice.left_out):
             self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
         yield from each_row(choice.ask)

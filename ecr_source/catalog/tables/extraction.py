@@ -85,7 +85,8 @@ EXTRACTION_IMAGES = RunTable(
             "string",
             "What came of it. complete, unsupported, failed, archived: an answer that stands until it is too old or the"
             " image changes. pending, not_found: asked again by the next run, as are denied and call_failed. left_out,"
-            " not_asked: not called, because of a bound or of the budget. gone: the image is not listed any more.",
+            " not_asked: not called, because of a bound or of the budget. gone: the image is not listed any more."
+            " unknown, of the repository *: others may have told of images that are not noted here.",
         ),
         "for_tables": RunColumn(
             "string", "The tables that got the answer, by name, with spaces between; another one is asked for again."

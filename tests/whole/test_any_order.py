@@ -1,0 +1,346 @@
+"""Whatever the order of runs: afterwards the tables are what a plain reading of the registry says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from ecr_source import catalog
+from ecr_source.catalog.table import RunTable, Table
+from ecr_source.extract import walk
+from ecr_source.extract.image_selection import Bounds
+from ecr_source.extract.results import ScopeRead
+from tests.server.ecr_server import DENIED, EcrServer, serving
+from tests.server.registry import basic_finding, enhanced_finding, package
+from tests.warehouse import ON_EACH
+from tests.whole import reference
+from tests.whole.plain_dataset import DirectApi, PlainDataset, Row, now, read_once, shown
+
+TABLES = {table.name: table for table in catalog.TABLES}
+
+REFERENCE: dict[str, Callable[..., list[Row]]] = {
+    name: getattr(reference, name)
+    for name in (
+        "repositories",
+        "repository_tags",
+        "lifecycle_policies",
+        "lifecycle_policy_rules",
+        "images",
+        "image_tags",
+        "image_scans",
+        "image_scan_findings",
+        "image_scan_finding_attributes",
+        "image_replications",
+        "image_replication_statuses",
+    )
+}
+OF_SCANS = ("image_scans", "image_scan_findings", "image_scan_finding_attributes")
+REPOSITORY = {"lifecycle_policy_rules": "owner_name"}
+"""The column that names the repository, where it has another name."""
+
+NAMES = st.sampled_from(["api", "web"])
+DIGESTS = st.sampled_from(["sha256:a", "sha256:b", "sha256:c"])
+SELECTIONS = st.sampled_from(
+    [
+        [*REFERENCE],
+        [*OF_SCANS],
+        ["image_scans"],
+        ["image_scan_findings"],
+        ["repositories", "images", "image_tags"],
+        ["image_replications", "image_replication_statuses", "image_scan_findings"],
+        ["lifecycle_policies", "lifecycle_policy_rules"],
+    ]
+)
+REFUSED = st.sampled_from(["DescribeImages", "DescribeImageScanFindings", "GetLifecyclePolicy", "ListTagsForResource"])
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """A registry that changes, and a dataset that is loaded now and then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server = DirectApi.server
+        self.server._registries.clear()
+        self.server.recover()
+        self.registry = self.server.registry()
+        self.dataset = PlainDataset()
+        self.folder = TemporaryDirectory()
+        self.moment = now() - 40 * 86_400
+        self.refused: set[tuple[str, str]] = set()
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+    def later(self) -> float:
+        self.moment += 1
+        return self.moment
+
+    @initialize()
+    def begin(self) -> None:
+        for name in ("api", "web"):
+            self.make_repository(name)
+            for digest in ("sha256:a", "sha256:b"):
+                self.push(name, digest, "latest")
+
+    # what becomes of the registry
+
+    @rule(name=NAMES)
+    def make_repository(self, name: str) -> None:
+        if name not in self.registry.repositories:
+            self.registry.put(name, self.later())
+            self.registry.tags[name] = {"team": f"of {self.moment}"}
+
+    @rule(name=NAMES)
+    def delete_repository(self, name: str) -> None:
+        if name in self.registry.repositories:
+            del self.registry.repositories[name]
+            for children in self.registry.children():
+                for key in [key for key in children if key == name or (isinstance(key, tuple) and key[0] == name)]:
+                    children.pop(key, None)
+
+    @rule(name=NAMES)
+    def change_policy(self, name: str) -> None:
+        if name in self.registry.repositories:
+            rules = [{"rulePriority": int(self.later()), "selection": {}, "action": {"type": "expire"}}]
+            self.registry.lifecycle_policies[name] = json.dumps({"rules": rules})
+
+    @rule(name=NAMES, digest=DIGESTS, tag=st.sampled_from(["latest", "v1"]))
+    def push(self, name: str, digest: str, tag: str) -> None:
+        if name in self.registry.repositories:
+            if digest in self.registry.images_of(name):
+                self.registry.delete_image(name, digest)
+            self.registry.put_image(name, digest, [tag], self.later())
+            state = "COMPLETE" if self.moment % 2 else "IN_PROGRESS"
+            self.registry.replication_statuses[name, digest] = [
+                {"region": "us-west-2", "registryId": "123456789012", "status": state}
+            ]
+
+    @rule(name=NAMES, digest=DIGESTS)
+    def end_replication(self, name: str, digest: str) -> None:
+        for status in self.registry.replication_statuses.get((name, digest), ()):
+            status["status"] = "COMPLETE"
+
+    @rule(name=NAMES, digest=DIGESTS)
+    def delete_image(self, name: str, digest: str) -> None:
+        if digest in self.registry.images_of(name):
+            self.registry.delete_image(name, digest)
+
+    @rule(name=NAMES, digest=DIGESTS, status=st.sampled_from(["PENDING", "COMPLETE", "COMPLETE", "FAILED"]))
+    def scan(self, name: str, digest: str, status: str) -> None:
+        image = self.registry.images_of(name).get(digest)
+        was_scanned = self.registry.scans.get((name, digest), {}).get("imageScanFindings")
+        # That a scan begins again no listing tells: the answer before stands until it ends.
+        if image is None or (status == "PENDING" and was_scanned):
+            return
+        is_enhanced = self.registry.scanning_configuration["scanType"] == "ENHANCED"
+        number = f"CVE-{self.later():.0f}"
+        found = (
+            [enhanced_finding(number, [package("zlib", "1")])] if is_enhanced else [basic_finding(number, "zlib", "1")]
+        )
+        self.registry.scan(
+            name,
+            digest,
+            [] if is_enhanced else found,
+            found if is_enhanced else [],
+            status="ACTIVE" if is_enhanced and status == "COMPLETE" else status,
+            completed_at=self.moment,
+        )
+        if status != "PENDING":
+            image["imageScanFindingsSummary"] = {"imageScanCompletedAt": self.moment}
+
+    @rule()
+    def scan_otherwise(self) -> None:
+        """The registry changes between basic and enhanced scanning, and scans all anew."""
+        before = self.registry.scanning_configuration["scanType"]
+        self.registry.scanning_configuration = {
+            "scanType": "BASIC" if before == "ENHANCED" else "ENHANCED",
+            "rules": [],
+        }
+        for name in self.registry.repositories:
+            for digest in [*self.registry.images_of(name)]:
+                self.scan(name, digest, "COMPLETE")
+
+    @rule(operation=REFUSED, name=NAMES)
+    def refuse(self, operation: str, name: str) -> None:
+        self.refused.add((operation, name))
+        self.server.fail(DENIED, operation=operation, repository=name)
+
+    @precondition(lambda self: self.refused)
+    @rule()
+    def allow(self) -> None:
+        self.refused.clear()
+        self.server.recover()
+
+    # runs
+
+    @rule(selected=SELECTIONS, latest=st.sampled_from([None, None, None, 1]))
+    def run(self, selected: list[str], latest: int | None) -> None:
+        before = {name: list(rows) for name, rows in self.dataset.rows.items()}
+        read = self.read(selected, bounds=Bounds(latest=latest), without=catalog.not_called("ecr"))
+        self.check(read, selected, before, latest)
+
+    @rule(selected=SELECTIONS)
+    def run_by_inspector(self, selected: list[str]) -> None:
+        before = {name: list(rows) for name, rows in self.dataset.rows.items()}
+        read = self.read(selected)
+        self.check(read, selected, before, None)
+
+    @rule(selected=SELECTIONS, name=NAMES)
+    def run_one_repository(self, selected: list[str], name: str) -> None:
+        before = {table: list(rows) for table, rows in self.dataset.rows.items()}
+        read = self.read(selected, names=[name], without=catalog.not_called("ecr"))
+        others = {other for other in ("api", "web") if other != name}
+        if name not in self.registry.repositories:
+            others.add(name)
+        self.check(read, selected, before, None, untouched=others)
+
+    @rule(selected=SELECTIONS, calls=st.integers(0, 12))
+    def run_with_a_budget(self, selected: list[str], calls: int) -> None:
+        self.read(selected, max_calls=calls, without=catalog.not_called("ecr"))
+
+    def read(self, selected: list[str], **how: Any) -> ScopeRead:
+        tables = [TABLES[name] for name in selected]
+        read = read_once(Path(self.folder.name) / "walk", tables, self.dataset, **how)
+        self.dataset.load(read)
+        return read
+
+    # what must hold
+
+    def check(
+        self,
+        read: ScopeRead,
+        selected: list[str],
+        before: dict[str, list[Row]],
+        latest: int | None,
+        untouched: set[str] | frozenset[str] = frozenset(),
+    ) -> None:
+        """What could be read equals the reference; what could not is as it was."""
+        for one in read.tables:
+            name = one.table.name
+            bounds = {"latest": latest} if name in OF_SCANS else {}
+            expected = REFERENCE[name](self.registry, **bounds)
+            wrong = {repository for operation, repository in self.refused if concerns(operation, one.table)}
+            column = REPOSITORY.get(name, "repository_name")
+            columns = [*expected[0]] if expected else [column]
+            if name == "image_scans":
+                columns.remove("scan_status") if expected else None  # Inspector has other words
+            rows = self.dataset.rows.get(name, [])
+            loaded = [row for row in rows if row[column] not in wrong | untouched]
+            wanted = [row for row in expected if row[column] not in wrong | untouched]
+            assert shown(loaded, columns) == shown(wanted, columns), f"{name}, read {one.status}"
+            kept = [row for row in before.get(name, []) if row[column] in untouched]
+            assert shown([row for row in rows if row[column] in untouched], columns) == shown(kept, columns), name
+
+    @invariant()
+    def nothing_is_there_twice(self) -> None:
+        tables: list[Table | RunTable] = [*catalog.TABLES, catalog.EXTRACTION_IMAGES]
+        for table in tables:
+            keys = [tuple(row[name] for name in table.key) for row in self.dataset.rows.get(table.name, [])]
+            assert len(keys) == len(set(keys)), f"{table.name} has rows twice"
+
+
+def concerns(operation: str, table: Table) -> bool:
+    """Whether the table hangs on this operation, or on its parents."""
+    operations = catalog.operations_of([table])
+    return any(one.name == operation for one in operations)
+
+
+@pytest.fixture(autouse=True)
+def _direct(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with serving() as server:
+        server.keep_requests = False
+        monkeypatch.setattr(DirectApi, "server", server, raising=False)
+        _answer_directly(monkeypatch)
+        yield
+
+
+def _answer_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "Api", DirectApi)
+    monkeypatch.setattr("ecr_source.aws.rate._FIRST_RATE", 1e6)
+    monkeypatch.setattr("ecr_source.aws.rate._FIRST_BURST", 1e6)
+
+
+ORDERS = int(os.environ.get("ECR_SOURCE_ORDERS", "100"))
+"""How many sequences of changes and runs are played."""
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_any_order_of_runs_leaves_what_the_registry_says(part: int) -> None:
+    played = settings(
+        max_examples=ORDERS // 4,
+        stateful_step_count=20,
+        deadline=None,
+        database=None,
+        # What fails is told as it was: to make it shorter takes minutes.
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    run_state_machine_as_test(AnyOrder, settings=played)
+
+
+def changes(server: EcrServer) -> Iterator[dict[str, Any]]:
+    """A registry that changes, and the arguments of the run after each change."""
+    registry = server.registry()
+    for name in ("api", "web"):
+        registry.put(name, now() - 90_000)
+        for number, digest in enumerate(("sha256:a", "sha256:b", "sha256:c")):
+            registry.put_image(name, digest, [f"v{number}"], now() - 90_000 + number)
+            registry.scan(name, digest, [basic_finding(f"CVE-{number}", "zlib", "1")])
+    yield {"max_calls": 7}
+    yield {"repositories": ["web"]}
+    registry.delete_image("web", "sha256:a")
+    server.fail(DENIED, operation="DescribeImageScanFindings", repository="api")
+    yield {}
+    server.recover()
+    del registry.repositories["web"]
+    registry.scanning_configuration = {"scanType": "ENHANCED", "rules": []}
+    registry.scan("api", "sha256:a", enhanced=[enhanced_finding("CVE-9", [package("zlib", "1")])])
+    yield {"findings_from": "inspector2"}
+    registry.put_image("api", "sha256:d", ["v9"], now() - 10)
+    yield {"findings_latest": 2}
+    server.fail(DENIED, operation="DescribeImages", repository="api")
+    yield {}
+
+
+@ON_EACH
+@pytest.mark.parametrize("mode", ["snapshot", "history"])
+def test_the_plain_merge_leaves_what_the_merge_of_dlt_leaves(
+    load: Callable[..., object], query: Callable[[str], list[Any]], tmp_path: Path, mode: str
+) -> None:
+    server, dataset = DirectApi.server, PlainDataset()
+    current = "WHERE _dlt_valid_to IS NULL" if mode == "history" else ""
+    for how in changes(server):
+        load(tables=[*REFERENCE], mode=mode, endpoint_url=server.url, max_in_flight=1, **how)
+        read = read_once(
+            tmp_path / "walk",
+            [TABLES[name] for name in REFERENCE],
+            dataset,
+            names=how.get("repositories", ()),
+            bounds=Bounds(latest=how.get("findings_latest")),
+            without=catalog.not_called(how.get("findings_from", "ecr")),
+            max_calls=how.get("max_calls"),
+            max_in_flight=1,
+        )
+        dataset.load(read)
+        for name in REFERENCE:
+            key = TABLES[name].key
+            found = [
+                dict(zip(key, row, strict=True)) for row in query(f"SELECT {', '.join(key)} FROM {name} {current}")
+            ]
+            assert shown(found, key) == shown(dataset.rows.get(name, []), key), f"{name} after {how}"
