@@ -15,7 +15,16 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.decode import decode
-from ecr_source.aws.error_codes import EXPIRED_CODES, INVALID_CODES, THROTTLED_CODES, TOKEN_CODES, code_of, failed_call
+from ecr_source.aws.error_codes import (
+    EXPIRED_CODES,
+    INVALID_CODES,
+    NOT_RENEWED,
+    RENEWING,
+    THROTTLED_CODES,
+    TOKEN_CODES,
+    code_of,
+    failed_call,
+)
 from ecr_source.aws.rate import Rate
 from ecr_source.aws.response import BODY, Response, take_body
 from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
@@ -254,6 +263,8 @@ class Api:
         code, name = code_of(error), str(operation)
         if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
             name, text = ASSUME_ROLE, f"cannot assume the role of {self.scope} anew: {error}"
+        elif isinstance(error, NOT_RENEWED) or (isinstance(error, ClientError) and error.operation_name in RENEWING):
+            text = f"the credentials of {self.scope} ended and cannot be renewed ({error}): get new ones and run again"
         elif code in EXPIRED_CODES:
             text = f"the credentials of {self.scope} have expired ({code}): get new ones and run again"
         elif isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+)
 from botocore.parsers import ResponseParserError
 
 from ecr_source.catalog.model import iam_action
@@ -32,6 +40,19 @@ EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 REJECTED_CODES = {*EXPIRED_CODES, *DISABLED_CODES, "InvalidSignatureException", "SignatureDoesNotMatch"}
 
 
+NOT_RENEWED = (
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
+)
+"""What botocore raises where credentials have ended and nobody gives new ones."""
+
+RENEWING = {"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateToken", "GetRoleCredentials"}
+"""The operations by which botocore renews credentials, in the midst of another call."""
+
+
 def code_of(error: Exception) -> str:
     """The service's code; of an error that is not the service's, such as a network's, its name."""
     return error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
@@ -56,7 +77,7 @@ def failed_call(
         kind = Denied
         text = (
             f"{where}: access denied; allow {iam_action(operation)} in the caller's IAM policy,"
-            f' "ecr-source iam-policy" prints the statement ({message})'
+            f' "ecr-source iam-policy" prints the statement{f" ({message})" if message else ""}'
         )
     elif code in DISABLED_CODES:
         kind = Disabled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 
 from rich.console import Console
@@ -21,6 +22,7 @@ COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3,
 def run_and_report(settings: Settings) -> int:
     """Runs once, prints how it came out, and returns the exit code."""
     errors = Console(stderr=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a scheduler stops what it has started
     try:
         announce_endpoints(settings)
         outcome = run(settings, make_progress(errors))

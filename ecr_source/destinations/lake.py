@@ -8,13 +8,11 @@ from typing import Any, Literal
 
 import dlt
 import pyarrow as pa
-import pyarrow.dataset as ds
 from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.impl.filesystem.sql_client import FilesystemSqlClient
-from pyarrow.fs import FSSpecHandler, PyFileSystem, SubTreeFileSystem
 
 from ecr_source.destinations.s3 import check_bucket
 from ecr_source.destinations.warehouse import SNAPSHOT, SqlClient, Warehouse
@@ -78,37 +76,58 @@ class Lake(Warehouse):
 
 
 class _LakeSqlClient(FilesystemSqlClient):
-    """dlt's DuckDB over a lake, with Arrow datasets in place of `delta_scan`, `iceberg_scan` and `httpfs`.
+    """dlt's DuckDB over a lake, that needs no `delta_scan`, `iceberg_scan` or `httpfs`.
 
     Tables are found by what lies in their folders: dlt's schema knows only the tables of pipelines of its own name.
     """
 
     def create_secret(self, *_: Any, **__: Any) -> bool:
-        """None is needed: DuckDB reads what Arrow hands over."""
+        """None is needed: DuckDB reads files by the file system that dlt writes them with."""
+        if not self.remote_client.config.is_local_filesystem:
+            self._register_filesystem(self.remote_client.fs_client, self.remote_client.config.protocol)
         return True
 
     def create_views_for_tables(self, tables: dict[str, str]) -> None:
         """Shows each table to DuckDB under its name; one that the lake does not have stays unknown."""
         for table in tables:
-            parts = []
-            for number, rows in enumerate(_rows(self.remote_client, table)):
-                self._conn.register(f"{table} as Arrow {number}", rows)
-                parts.append(f"FROM {self.escape_column_name(f'{table} as Arrow {number}')}")
-            if parts:
-                view = self.make_qualified_table_name(table)
-                self._conn.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL BY NAME '.join(parts)}")
+            rows = self._rows(table)
+            if rows:
+                self._conn.execute(f"CREATE OR REPLACE VIEW {self.make_qualified_table_name(table)} AS FROM {rows}")
 
+    def _rows(self, table: str) -> str:
+        """The rows of a table, for FROM; empty, if there is no such table."""
+        files = self.remote_client
+        match _format(files, table):
+            case "delta":
+                return self._delta_table(table)
+            case "iceberg":
+                return self._registered(table, _iceberg_table(files, table))
+            case "Parquet":
+                paths = [path for path in _paths(files, table) if path.endswith(".parquet")]
+                local = files.config.is_local_filesystem
+                return self._read(paths if local else [files.make_remote_url(path) for path in paths])
+        return ""
 
-def _rows(files: FilesystemClient, table: str) -> Sequence[ds.Dataset | pa.Table]:
-    """The rows of a table, in one part or several; none, if there is no such table."""
-    match _format(files, table):
-        case "delta":
-            return _delta_tables(files, table)
-        case "iceberg":
-            return [_iceberg_table(files, table)]
-        case "Parquet":
-            return [_parquet_files(files, table)]
-    return ()
+    def _delta_table(self, table: str) -> str:
+        from deltalake import DeltaTable
+        from dlt.common.libs.deltalake import deltalake_storage_options
+
+        config = self.remote_client.config
+        options = deltalake_storage_options(config.credentials, config.deltalake_storage_options)
+        location = self.remote_client.get_open_table_location("delta", table)
+        found = DeltaTable(location, storage_options=options)
+        # Arrow does not compare texts with those that delta-rs has written in a merge; DuckDB does.
+        if urls := found.file_uris():
+            return self._read(urls)
+        return self._registered(table, pa.schema(found.schema().to_arrow()).empty_table())
+
+    def _registered(self, table: str, rows: pa.Table) -> str:
+        self._conn.register(f"{table} as Arrow", rows)
+        return str(self.escape_column_name(f"{table} as Arrow"))
+
+    def _read(self, urls: Sequence[str]) -> str:
+        listed = ", ".join(str(self.capabilities.escape_literal(url)) for url in urls)
+        return f"read_parquet([{listed}], union_by_name = true)"
 
 
 def _format(files: FilesystemClient, table: str) -> str | None:
@@ -129,39 +148,9 @@ def _paths(files: FilesystemClient, table: str) -> list[str]:
         return []
 
 
-def _parquet_files(files: FilesystemClient, table: str) -> ds.Dataset:
-    paths = [path for path in _paths(files, table) if path.endswith(".parquet")]
-    newest = ds.dataset(paths[-1], filesystem=files.fs_client, format="parquet").schema  # it has all columns
-    return ds.dataset(paths, filesystem=files.fs_client, format="parquet", schema=newest)
-
-
-def _delta_tables(files: FilesystemClient, table: str) -> list[ds.Dataset]:
-    from deltalake import DeltaTable
-    from dlt.common.libs.deltalake import deltalake_storage_options
-
-    options = deltalake_storage_options(files.config.credentials, files.config.deltalake_storage_options)
-    location = files.get_open_table_location("delta", table)
-    found = DeltaTable(location, storage_options=options).to_pyarrow_dataset(filesystem=_inside(files, table))
-    fragments = [found.format.make_fragment(one.path, one.filesystem) for one in found.get_fragments()]
-    views = [one for one in fragments if pa.string_view() in one.physical_schema.types]
-    return [
-        ds.FileSystemDataset([one for one in fragments if one not in views], found.schema, found.format),
-        ds.FileSystemDataset(views, _with_views(found.schema), found.format),
-    ]
-
-
-def _with_views(schema: pa.Schema) -> pa.Schema:
-    """The schema of files that a merge by delta-rs wrote: Arrow does not compare their texts with others."""
-    return pa.schema(field.with_type(pa.string_view()) if pa.types.is_string(field.type) else field for field in schema)
-
-
 def _iceberg_table(files: FilesystemClient, table: str) -> pa.Table:
     from dlt.common.libs.pyiceberg import evolve_table
 
     location = files.get_open_table_location("iceberg", table)
     catalog, name = files.get_open_table_catalog("iceberg"), f"{files.dataset_name}.{table}"
     return evolve_table(catalog, files.fs_client, files.config, name, location).scan().to_arrow()
-
-
-def _inside(files: FilesystemClient, table: str) -> SubTreeFileSystem:
-    return SubTreeFileSystem(files.get_table_dir(table), PyFileSystem(FSSpecHandler(files.fs_client)))

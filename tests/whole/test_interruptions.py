@@ -82,8 +82,9 @@ def many(server: EcrServer) -> EcrServer:
     return server
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_while_reading_loses_nothing(
-    many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+    many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
     assert ecr("run").returncode == 0
     many.registry().put("new")
@@ -91,7 +92,7 @@ def test_ctrl_c_while_reading_loses_nothing(
     page = hold_page(many, 50)
     with running(many, database) as process:
         assert page.asked.wait(60)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         page.released.set()
         _, errors = process.communicate(timeout=60)
     assert process.returncode == STOPPED, errors
@@ -125,7 +126,7 @@ main()
 
 
 @POSTGRES_AT_NIGHT
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
     many: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, stop: signal.Signals
 ) -> None:
@@ -134,7 +135,7 @@ def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
         wait_for_line(process, "held")
         process.send_signal(stop)
         process.communicate(timeout=60)
-    assert process.returncode == {signal.SIGINT: STOPPED, signal.SIGKILL: -signal.SIGKILL}[stop]
+    assert process.returncode == (-stop if stop == signal.SIGKILL else STOPPED)
     del many.registry().repositories["team-0/service-0000000"]
     assert ecr("run").returncode == 0
     assert query(COUNT) == [(19_999, 19_999)]
