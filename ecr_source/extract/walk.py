@@ -174,7 +174,7 @@ class _ScopeWalk:
             reading = Reading(
                 self._api,
                 operation,
-                [table for table in self._spooled() if self._is_filled_by(operation, table)],
+                [table for table in self._spooled() if operation in table.operations],
                 self._walk.folder,
                 self._walk.names or None,
                 partial(self._walk.observer.rows_read, self._api.scope),
@@ -215,11 +215,6 @@ class _ScopeWalk:
         preferred = [reading for other, reading in self._readings.items() if other.instead is operation]
         return not preferred or any(reading.status not in READ for reading in preferred)
 
-    def _is_filled_by(self, operation: Operation, table: Table) -> bool:
-        """Whether the table gets rows of it: not where those stand for it that it only stands in for."""
-        others = [self._readings.get(other) for other in table.operations if other.instead is operation]
-        return operation in table.operations and not any(other and other.status in READ for other in others)
-
     def _without_need(self) -> list[Operation]:
         """The operations that were not read, because others could be that they stand in for."""
         others = {operation.instead for operation in self._readings if operation.instead}
@@ -230,7 +225,7 @@ class _ScopeWalk:
         parents = self._parents(operation)
         if parents is None or not parents.earlier.answers(operation, self._api.scope).num_rows:
             return ()
-        tables = [table for table in self._tables if self._is_filled_by(operation, table)]
+        tables = [table for table in self._tables if table.operations == (operation,)]
         reading = Reading(self._api, operation, tables, self._walk.folder, None, lambda _, __: None)
         return reading.emptied(parents).values()
 

@@ -240,9 +240,8 @@ class _RecordItems:
 
     def __iter__(self) -> Items:
         current_destination().load_exactly(dlt.current.resource())
-        yield from self.walk.mode.of_records.items(
-            catalog.EXTRACTION_IMAGES, self.walk.files(catalog.EXTRACTION_IMAGES)
-        )
+        if files := self.walk.files(catalog.EXTRACTION_IMAGES):
+            yield from self.walk.mode.of_records.items(catalog.EXTRACTION_IMAGES, files)
 
 
 @dataclass(frozen=True)
