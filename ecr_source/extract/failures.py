@@ -24,6 +24,11 @@ class AnswerFailure:
     digest: str | None
     error: CallFailed
 
+    @property
+    def image(self) -> str:
+        """The image's name in one text."""
+        return f"{self.error.resource}@{self.digest}"
+
 
 def failures_in(
     api: Api, operation: Operation, responses: Sequence[Response], asked: ParentRow

@@ -277,8 +277,7 @@ class Reading:
         except _UNREADABLE as error:
             self._except(rows, error, asked_at)
         else:
-            images = {f"{failure.error.resource}@{failure.digest}" for failure in failed}
-            self._collect(Answer(asked, responses, COMPLETE, asked_at, rows, images))
+            self._collect(Answer(asked, responses, COMPLETE, asked_at, rows, {one.image for one in failed}))
 
     def _refused(
         self, rows: list[ParentRow], parameters: dict[str, Any], error: Denied | Gone, asked_at: datetime

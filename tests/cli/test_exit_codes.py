@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import botocore
@@ -390,3 +391,80 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
+
+
+def test_credentials_that_a_process_does_not_renew_end_their_scope_at_once(
+    ecr: Ecr, server: EcrServer, query: Query, tmp_path: Path
+) -> None:
+    server.registry().fill(40)
+    # They are about to expire whenever it is asked, so that botocore asks for each call.
+    ends = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    told = {"Version": 1, "AccessKeyId": ACCESS_KEY, "SecretAccessKey": "secret", "Expiration": ends}
+    (tmp_path / "told.json").write_text(json.dumps(told))
+    script = tmp_path / "credentials.sh"
+    script.write_text(
+        f'#!/bin/sh\necho >> {tmp_path}/asked\n[ "$(wc -l < {tmp_path}/asked)" -le 12 ] && cat {tmp_path}/told.json\n'
+    )
+    script.chmod(0o700)
+    (tmp_path / "config").write_text(f"[profile process]\nregion = eu-west-1\ncredential_process = {script}\n")
+    settings: dict[str, str | None] = {
+        "AWS_ACCESS_KEY_ID": None,
+        "AWS_SECRET_ACCESS_KEY": None,
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_PROFILE": "process",
+    }
+    done = ecr("run", "--table", "repositories", "--table", "lifecycle_policies", "--max-in-flight", "1", env=settings)
+    assert done.returncode == INCOMPLETE, done.stderr
+    assert "cannot be renewed" in done.stdout
+    assert query("SELECT count(*) > 0 FROM repositories") == [(True,)]
+    assert query("SELECT count(*) = count(DISTINCT operation) FROM extraction_errors") == [(True,)]
+
+
+@pytest.mark.parametrize("message", ["", None])
+def test_a_denial_that_says_nothing_is_told_without_it(
+    ecr: Ecr, server: EcrServer, query: Query, message: str | None
+) -> None:
+    told = {"__type": "AccessDeniedException"} | ({} if message is None else {"message": message})
+    server.fail(Answer(400, json.dumps(told).encode()))
+    assert ecr("run").returncode == NOTHING_LOADED
+    ((said,),) = query("SELECT DISTINCT message FROM extraction_errors WHERE operation = 'ecr:DescribeRepositories'")
+    assert said.endswith('"ecr-source iam-policy" prints the statement')
+
+
+def test_an_index_is_shown_as_it_is_and_its_children_have_the_findings(
+    ecr: Ecr, server: EcrServer, query: Query
+) -> None:
+    registry = server.registry()
+    registry.put("api")
+    index = registry.put_image("api", tags=["v1"], imageManifestMediaType="application/vnd.oci.image.index.v1+json")
+    child = registry.put_image("api")
+    registry.scan("api", child["imageDigest"], [registry.basic_finding("CVE-1", "zlib", "1")])
+    assert ecr("run", "--table", "images", "--table", "findings").returncode == COMPLETE
+    assert dict(query("SELECT image_digest, fetch_outcome FROM image_scans")) == {
+        index["imageDigest"]: "not_found",
+        child["imageDigest"]: "complete",
+    }
+    assert query("SELECT image_digest FROM image_scan_findings") == [(child["imageDigest"],)]
+
+
+def test_a_reader_that_opens_the_file_meanwhile_costs_a_run_and_no_row(
+    ecr: Ecr, server: EcrServer, query: Query, database: Path
+) -> None:
+    server.registry().put("api")
+    assert ecr("run").returncode == COMPLETE
+    server.registry().put("web")
+    held: list[duckdb.DuckDBPyConnection] = []
+
+    def hold(operation: str, call: int) -> None:
+        if operation == "DescribeRepositories" and not held:
+            held.append(duckdb.connect(database, read_only=True))
+
+    server.before_answer = hold
+    done = ecr("run")
+    assert done.returncode == NOTHING_LOADED
+    assert "the next run goes on from here" in done.stderr
+    held.pop().close()
+    server.before_answer = lambda operation, call: None
+    assert ecr("run").returncode == COMPLETE
+    assert query("SELECT repository_name FROM repositories ORDER BY ALL") == [("api",), ("team/api",), ("web",)]
+    assert query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(3,)]
