@@ -118,7 +118,7 @@ seen of it, with dlt 1.31, and no cell says more than a test saw (`tests/pages/d
   [chdb](https://github.com/chdb-io/chdb) is ClickHouse's own engine; [fakesnow](https://github.com/tekumara/fakesnow)
   translates Snowflake's SQL for DuckDB, and does not take the stages that dlt copies files to.
 - **SQL parsed only**: dlt took the settings below, with credentials of the right type and no warning, and the SQL that
-  it would send is SQL of this dialect, in which every name in a condition means what it should. Nobody ran it.
+  it would send is SQL of this dialect, in which the condition names what is replaced. Nobody ran it.
 - **tables parsed only**: the same, where dlt sends no more SQL than what makes tables, and appends the files.
 - **refused**: before anything is read; dlt itself would append.
 
