@@ -1,33 +1,68 @@
 """Which rows of a table a merge may delete or retire: those that marker rows among the staged ones name.
 
-A marker has the columns of `Table.replaced_by` and nothing else: its `extracted_at` is NULL. The column `marked_in`
-says what it is: all rows that it names were `READ`, or they are to be `KEPT`. It names a scope, a repository or an
-image, and the columns that would say more are empty texts. Rows are replaced that were read and are not to be kept.
+A marker has the columns of `Table.replaced_by` and, in `extracted_at`, when the reading began that it tells of. The
+column `marked_in` says what it is: all rows that it names were `READ`, or they are to be `KEPT`. It names a scope, a
+repository or an image, and the columns that would say more are empty texts. Rows are replaced that were read and are
+not to be kept, but for those of scopes of which another run has loaded a complete reading that began later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import pyarrow as pa
 
+from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.literals import literal
+from ecr_source.statuses import COMPLETE
 
 READ = "read"
 KEPT = "kept"
 
-NO_MARKER = "extracted_at IS NOT NULL"
-"""The condition on staged rows that are to be loaded."""
-
-_MARKER = "extracted_at IS NULL"
-
 _ROW_VALUES = {"bigquery": "STRUCT", "athena": "ROW", "trino": "ROW"}
 """What makes one value of several columns, in dialects in which a subquery in IN must have one column."""
 
-# Databricks has them, but not where rows are deleted.
+# Databricks has row values, but not where rows are deleted.
 _WITHOUT_ROW_VALUES = {"databricks", "fabric", "tsql"}
+
+
+@dataclass(frozen=True)
+class LoadedBefore:
+    """The tables, by their qualified names, that tell what a dataset has got: `extraction_scopes` and `_dlt_loads`."""
+
+    scopes: str
+    loads: str
+
+    def superseded(self, table: Table | RunTable, staged: str, dialect: str | None) -> str:
+        """The condition on rows of `table`, there or among the `staged`, of which a later reading is there already."""
+        columns = scope_columns(table)
+        same = " AND ".join(f"read_later.{name} = mine.{name}" for name in columns)
+        names = ", ".join(f"'{name}'" for name in _tables_told_of(table))
+        mine = f"FROM {staged} WHERE {is_marker(table)}"
+        # The second bound is for an index: of a year's ledger Postgres reads what was added meanwhile.
+        later = (
+            f"SELECT {_row_value([f'read_later.{name}' for name in columns], dialect, selected=True)}"  # noqa: S608 (names of ours)
+            f" FROM {self.scopes} AS read_later"
+            f" JOIN (SELECT {', '.join(columns)}, MIN(extracted_at) AS began_at {mine} GROUP BY {', '.join(columns)})"
+            f" AS mine ON {same} WHERE read_later.started_at > mine.began_at"
+            f" AND read_later.started_at > (SELECT MIN(extracted_at) {mine})"
+            f" AND read_later.table_name IN ({names}) AND read_later.status = '{COMPLETE}'"
+            f" AND read_later.run_id IN (SELECT load_id FROM {self.loads})"
+        )
+        return f"{_row_value(columns, dialect)} IN ({later})"
+
+
+def is_marker(table: Table | RunTable) -> str:
+    """The condition on staged rows that are markers."""
+    return f"{table.marked_in} IN ('{READ}', '{KEPT}')"
+
+
+def is_row(table: Table | RunTable) -> str:
+    """The condition on staged rows that are to be loaded."""
+    return f"({table.marked_in} IS NULL OR {table.marked_in} NOT IN ('{READ}', '{KEPT}'))"
 
 
 def by_markers(table: Table | RunTable, dialect: str | None) -> str:
@@ -45,14 +80,32 @@ def by_markers(table: Table | RunTable, dialect: str | None) -> str:
 def _named(table: Table | RunTable, depth: int, kind: str, dialect: str | None) -> str:
     columns = table.replaced_by[depth]
     finer = [name for name in table.replaced_by[-1] if name not in columns]
-    marker = " AND ".join([_MARKER, f"{table.marked_in} = '{kind}'", *(f"{name} = ''" for name in finer)])
-    if dialect in _WITHOUT_ROW_VALUES:
-        same = " AND ".join(f"m.{name} = {{table}}.{name}" for name in columns)
-        return f"EXISTS (SELECT 1 FROM {{staging_table}} AS m WHERE {same} AND {marker})"  # noqa: S608 (names of ours)
+    marker = " AND ".join([f"{table.marked_in} = '{kind}'", *(f"{name} = ''" for name in finer)])
+    selected = _row_value(columns, dialect, selected=True)
+    return f"{_row_value(columns, dialect)} IN (SELECT {selected} FROM {{staging_table}} WHERE {marker})"  # noqa: S608 (names of ours)
+
+
+def _row_value(columns: Sequence[str], dialect: str | None, *, selected: bool = False) -> str:
+    """The columns as what one IN compares; `selected`, as what its subquery selects."""
     names = ", ".join(columns)
-    row_value = _ROW_VALUES.get(dialect or "", "")
-    selected = f"{row_value}({names})" if row_value else names
-    return f"{row_value}({names}) IN (SELECT {selected} FROM {{staging_table}} WHERE {marker})"  # noqa: S608 (names of ours)
+    if dialect in _ROW_VALUES:
+        return f"{_ROW_VALUES[dialect]}({names})"
+    if dialect in _WITHOUT_ROW_VALUES and len(columns) > 1:
+        spaced = ", ' ', ".join(columns)  # no column that names something has a space in it
+        return f"CONCAT({spaced})"
+    return names if selected else f"({names})"
+
+
+def scope_columns(table: Table | RunTable) -> list[str]:
+    """The columns of the table that say which scope a row is of."""
+    return [name for name in table.replaced_by[0] if name in ("registry_id", "region")]
+
+
+def _tables_told_of(table: Table | RunTable) -> list[str]:
+    """The names that `extraction_scopes` has for the readings that fill the table."""
+    if table is not EXTRACTION_IMAGES:
+        return [table.name]
+    return [one.name for one in TABLES if one.is_asked_again]
 
 
 def by_names(markers: pa.Table, table: Table | RunTable, dialect: str | None) -> str:

@@ -38,10 +38,12 @@ def columns_noted(operation: Operation) -> list[str]:
 class ImageRecord:
     """The rows of extraction_images of `operation` in one scope. Safe to use from several threads.
 
-    `for_tables` get its answers now.
+    `for_tables` get its answers now, by a reading that `began_at` this time.
     """
 
-    def __init__(self, folder: Path, scope: Scope, operation: Operation, for_tables: Sequence[Table]) -> None:
+    def __init__(
+        self, folder: Path, scope: Scope, operation: Operation, for_tables: Sequence[Table], began_at: datetime
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._is_all_there_is = False
         self._was_loaded = True
@@ -49,6 +51,7 @@ class ImageRecord:
         self._path = folder / f"{scope.registry_id} {scope.region} {operation} images.parquet"
         self._scope = scope
         self._operation = operation
+        self._began_at = began_at
         self._for_tables = frozenset(table.name for table in for_tables)
         self._writer = pq.ParquetWriter(self._path, _SCHEMA)
         self._rows = 0
@@ -128,7 +131,9 @@ class ImageRecord:
             self.add([(dict.fromkeys(IMAGE, _OTHERS), UNKNOWN, datetime.now(UTC))])
         self._writer.close()
         constants = {"operation": str(self._operation)}
-        record = TableFile(EXTRACTION_IMAGES, self._scope, self._path, self._rows, constants, "repository_name")
+        record = TableFile(
+            EXTRACTION_IMAGES, self._scope, self._path, self._rows, self._began_at, constants, "repository_name"
+        )
         record = replace(record, named=repositories and (*repositories, _OTHERS), excepted=tuple(excepted))
         with pq.ParquetFile(self._path) as file:
             noted = file.read([*IMAGE, "outcome"])

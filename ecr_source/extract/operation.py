@@ -91,7 +91,9 @@ class Reading:
 
     def __post_init__(self) -> None:
         self.failures = Failures(self.operation)
-        self._answers = Answers(self.api, self.operation, self.tables, self.folder, self._malformed, self.observe)
+        self._answers = Answers(
+            self.api, self.operation, self.tables, self.folder, self.started_at, self._malformed, self.observe
+        )
         self._lock = threading.Lock()
         self._answered = 0
         self._known = pa.array([], pa.string())

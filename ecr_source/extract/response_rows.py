@@ -70,14 +70,15 @@ class Answer:
 class Answers:
     """The rows of the answers of `operation` in one scope, in a spool. Safe to use from several threads.
 
-    `malformed` is told of an answer of which no rows can be made, and why; `observe` of the rows of each table. If
-    `within` is given, only rows of images of these names count.
+    Its reading `began_at` this time. `malformed` is told of an answer of which no rows can be made, and why; `observe`
+    of the rows of each table. If `within` is given, only rows of images of these names count.
     """
 
     api: Api
     operation: Operation
     tables: Sequence[Table]
     folder: Path
+    began_at: datetime
     malformed: Callable[[Answer, MalformedResponse], None]
     observe: Callable[[Table, int], None]
     within: pa.Array | None = None
@@ -94,7 +95,9 @@ class Answers:
         ]
         self.spool = self._new_spool()
         self.record = (
-            ImageRecord(self.folder, self.api.scope, self.operation, self.tables) if self.operation.again else None
+            ImageRecord(self.folder, self.api.scope, self.operation, self.tables, self.began_at)
+            if self.operation.again
+            else None
         )
 
     @property
@@ -261,7 +264,7 @@ class Answers:
         return pa.schema([parent.field(name).with_nullable(True) for name in self.columns])
 
     def _new_spool(self, name: str = "") -> Spool:
-        return Spool(self.folder / name, self.api.scope, self.operation, self.tables)
+        return Spool(self.folder / name, self.api.scope, self.operation, self.tables, self.began_at)
 
 
 def _asked_columns(filling: Filling) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,9 +25,9 @@ _PAGE = "number of the page"
 class TableFile:
     """The rows that one operation gave to a table in one scope, as a Parquet file with the table's Arrow schema.
 
-    They stand for all rows of the scope but for those of the repositories `excepted`, whose reading failed; if `named`
-    is given, only for those of the repositories named. Where other operations fill the table with rows of their own,
-    `constants` are the columns that tell these rows apart from those.
+    Their reading `began_at` this time. They stand for all rows of the scope but for those of the repositories
+    `excepted`, whose reading failed; if `named` is given, only for those of the repositories named. Where other
+    operations fill the table with rows of their own, `constants` are the columns that tell these rows apart from those.
 
     If `images` are given (columns repository_name and image_digest), they stand for the rows of these only; otherwise
     the rows of `kept_images` stay.
@@ -36,6 +37,7 @@ class TableFile:
     scope: Scope
     path: Path
     rows: int
+    began_at: datetime
     constants: Mapping[str, str] = field(default_factory=dict)
     repository_column: str | None = None
     named: tuple[str, ...] | None = None
@@ -68,11 +70,14 @@ class Spool:
     in it. That is settled at the end, from the keys alone, so that memory holds the keys and not the rows.
     """
 
-    def __init__(self, folder: Path, scope: Scope, operation: Operation, tables: Sequence[Table]) -> None:
+    def __init__(
+        self, folder: Path, scope: Scope, operation: Operation, tables: Sequence[Table], began_at: datetime
+    ) -> None:
         folder = folder / scope.registry_id / scope.region / operation.service
         folder.mkdir(parents=True, exist_ok=True)
         self._scope = scope
         self._operation = operation
+        self._began_at = began_at
         self._parts = {table: _open(folder / f"{operation.name}.{table.name}.parquet", table) for table in tables}
         self._keys: list[pa.Table] = []
         self._lock = threading.Lock()
@@ -124,6 +129,7 @@ class Spool:
             self._scope,
             part.path,
             part.rows,
+            self._began_at,
             told_apart,
             column,
             tuple(sorted(named)) if named is not None and column else None,

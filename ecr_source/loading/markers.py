@@ -24,11 +24,12 @@ def markers_of(table: Table | RunTable, files: Sequence[TableFile], schema: pa.S
     rows = sorted({row for file in files for row in _markers(file)})
     if not rows:
         return schema.empty_table()
-    columns = dict(zip([*table.replaced_by[-1], table.marked_in], zip(*rows, strict=True), strict=True))
+    names = [*table.replaced_by[-1], table.marked_in, "extracted_at"]
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
     return pa.table([_column(field, columns, len(rows)) for field in schema], schema=schema)
 
 
-def _column(field: pa.Field, columns: Mapping[str, Sequence[str]], count: int) -> pa.Array:
+def _column(field: pa.Field, columns: Mapping[str, Sequence[Any]], count: int) -> pa.Array:
     if field.name in columns:
         return pa.array(columns[field.name], field.type)
     if field.nullable:
@@ -37,15 +38,15 @@ def _column(field: pa.Field, columns: Mapping[str, Sequence[str]], count: int) -
     return pa.repeat(pa.scalar(_NOTHING.get(field.type, epoch), field.type), count)
 
 
-def _markers(file: TableFile) -> Iterator[tuple[str, ...]]:
-    """The values of each marker, with what it is."""
+def _markers(file: TableFile) -> Iterator[tuple[Any, ...]]:
+    """The values of each marker, with what it is, and when the reading began."""
     levels = file.table.replaced_by
     equal = {"registry_id": file.scope.registry_id, "region": file.scope.region, **file.constants}
     scope = tuple(equal[name] for name in levels[0])
 
-    def marker(kind: str, *finer: str) -> tuple[str, ...]:
+    def marker(kind: str, *finer: str) -> tuple[Any, ...]:
         empty = len(levels[-1]) - len(scope) - len(finer)
-        return (*scope, *finer, *[""] * empty, kind)
+        return (*scope, *finer, *[""] * empty, kind, file.began_at)
 
     if file.images is not None:
         yield from (marker(READ, *image) for image in _names(file.images))

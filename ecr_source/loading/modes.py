@@ -18,10 +18,10 @@ from dlt.extract.hints import TResourceHints
 
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import RunTable, Table
-from ecr_source.destinations.replacement import NO_MARKER, by_names
+from ecr_source.destinations.replacement import by_names, is_row
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.spool import TableFile
-from ecr_source.loading.current import current_destination
+from ecr_source.loading.current import current_destination, current_loads, current_staging
 from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
 from ecr_source.loading.markers import markers_of
 
@@ -236,10 +236,12 @@ def _parse_timestamp(value: str | datetime | None) -> datetime | None:
 
 def _by_markers(table: Table | RunTable) -> dict[str, Any]:
     """The hints by which dlt's merge replaces what the markers among the rows name."""
-    return {
-        "x-merge-source-filter": NO_MARKER,
-        "x-merge-destination-scope": current_destination().replaced_rows(table),
-    }
+    staged, replaced = is_row(table), current_destination().replaced_rows(table)
+    if loaded := current_loads():
+        dialect = current_destination().dialect
+        staged += f" AND NOT {loaded.superseded(table, current_staging(table), dialect)}"
+        replaced = f"({replaced} AND NOT {loaded.superseded(table, '{staging_table}', dialect)})"
+    return {"x-merge-source-filter": staged, "x-merge-destination-scope": replaced}
 
 
 def _staged(

@@ -5,6 +5,11 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
+import dlt
+
+from ecr_source.catalog import EXTRACTION_SCOPES
+from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.views import create_views
 from tests.conftest import Row
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.warehouse import ON_EACH
@@ -41,3 +46,21 @@ def test_it_says_nothing_is_complete_where_nothing_ever_was(server: EcrServer, e
     assert query("SELECT DISTINCT complete_as_of, read_as_of, last_status FROM ecr_freshness") == [
         (None, None, "denied")
     ]
+
+
+def test_it_does_not_count_what_is_not_loaded_to_its_end(
+    server: EcrServer, load: Callable[..., object], pipeline: dlt.Pipeline, query: Query
+) -> None:
+    server.registry("eu-west-1").put("api")
+    load()
+    with pipeline.sql_client() as client:
+        create_views(destination_of(pipeline), client)
+    before = query("SELECT * FROM ecr_freshness ORDER BY table_name")
+    with pipeline.sql_client() as client:
+        # What a load leaves that ended behind its ledger, before its tables.
+        others = ", ".join(f'"{name}"' for name in EXTRACTION_SCOPES.columns if name not in ("run_id", "started_at"))
+        client.execute_sql(
+            f"INSERT INTO extraction_scopes (run_id, started_at, {others})"
+            f" SELECT '9999999999.5', started_at + INTERVAL '1 hour', {others} FROM extraction_scopes"
+        )
+    assert query("SELECT * FROM ecr_freshness ORDER BY table_name") == before

@@ -25,6 +25,7 @@ from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.common.time import ensure_datetime_in_tz
 from dlt.dataset.utils import get_destination_client_initial_config
 from dlt.destinations.job_client_impl import SqlJobClientBase, SqlLoadJob
+from dlt.destinations.sql_client import SqlClientBase
 
 from ecr_source import ecr_source
 from ecr_source.destinations.literals import literal
@@ -75,11 +76,18 @@ def project(folder: Path, warehouse: Warehouse) -> Iterator[dlt.Pipeline]:
 def extract(pipeline: dlt.Pipeline, **arguments: Any) -> None:
     """Reads, as into a destination that cannot be asked what it has."""
 
-    def unreachable(*_: object, **__: object) -> None:
-        raise SqlClientNotAvailable("ecr", DATASET, "unreachable")
+    sql_client = pipeline.sql_client
+
+    def unopened() -> SqlClientBase[Any]:
+        def unreachable() -> None:
+            raise SqlClientNotAvailable("ecr", DATASET, "unreachable")
+
+        client = sql_client()
+        patch.setattr(client, "open_connection", unreachable)
+        return client
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "sql_client", unreachable)
+        patch.setattr(pipeline, "sql_client", unopened)
         pipeline.extract(ecr_source(**arguments))
 
 
@@ -161,6 +169,8 @@ def loads_in_turn(
         extract(pipeline, **arguments)
         client = unopened_client(pipeline)
         tables = [*create_statements(client, "images"), *create_statements(client, "images", staged=True)]
+        for asked in ("extraction_scopes", "_dlt_loads"):
+            tables += create_statements(client, asked)
         yield [*tables, *stage_statements(pipeline, client, "images"), *load_statements(client, "images", MOMENTS[0])]
     for name in names:
         registry.delete_image(name, FIRST_IMAGE)

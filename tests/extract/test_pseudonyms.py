@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,8 @@ def test_a_file_is_replaced_with_all_that_is_said_of_it(tmp_path: Path) -> None:
     schema = arrow_schema(IMAGES)
     pq.write_table(pa.Table.from_pylist([columns | {"repository_name": name} for name in names], schema), path)
     constants = {"owner": ACCOUNT}
-    file = TableFile(IMAGES, Scope(ACCOUNT, "eu-west-1"), path, 2, constants, "repository_name", None, tuple(names))
+    scope, began_at = Scope(ACCOUNT, "eu-west-1"), datetime.now(UTC)
+    file = TableFile(IMAGES, scope, path, 2, began_at, constants, "repository_name", None, tuple(names))
 
     replaced = rewrite(file, pseudonyms)
 
@@ -256,6 +258,7 @@ def test_a_file_is_replaced_with_all_that_is_said_of_it(tmp_path: Path) -> None:
         Scope(pseudonym, "eu-west-1"),
         replaced.path,
         2,
+        began_at,
         {"owner": pseudonym},
         "repository_name",
         None,

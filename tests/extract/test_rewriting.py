@@ -53,7 +53,9 @@ def test_every_text_of_a_result_is_rewritten_and_the_rows_of_its_files(tmp_path:
     row = {"registry_id": SEEN, "region": SEEN, "repository_name": SEEN, "repository_arn": f"arn:{SEEN}"}
     pq.write_table(pa.Table.from_pylist([row], arrow_schema(REPOSITORIES)), path)
     scope = Scope(SEEN, SEEN)
-    file = TableFile(REPOSITORIES, scope, path, 1, {"owner": SEEN}, SEEN, (SEEN,), (SEEN, f"a-{SEEN}"))
+    file = TableFile(
+        REPOSITORIES, scope, path, 1, datetime.now(UTC), {"owner": SEEN}, SEEN, (SEEN,), (SEEN, f"a-{SEEN}")
+    )
     table = TableRead(
         table=REPOSITORIES,
         status=SEEN,

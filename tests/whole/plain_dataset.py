@@ -29,7 +29,7 @@ from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.spool import TableFile
 from ecr_source.extract.walk import Walk
 from ecr_source.loading.markers import markers_of
-from ecr_source.statuses import POSTPONED, READ, SKIPPED
+from ecr_source.statuses import COMPLETE, POSTPONED, READ, SKIPPED
 from tests.server.accounts import ACCESS_KEY, ACCOUNT
 from tests.server.ecr_server import EcrServer
 from tests.server.protocols import Call
@@ -96,8 +96,17 @@ class PlainDataset(Earlier):
         files = [*read.records, *(file for table in read.tables for file in table.files)]
         for table in {file.table for file in files}:
             mine = [file for file in files if file.table is table]
+            if self._has_later(table, min(file.began_at for file in mine)):
+                continue
             self.rows[table.name] = merged(self.rows.get(table.name, []), mine, table)
         self.ledger += [(one.table.name, one.status, one.started_at, one.resumes_at) for one in read.tables]
+
+    def _has_later(self, table: Table | RunTable, began_at: datetime) -> bool:
+        """Whether a complete reading of the table is there that began later; of the record, of any table it is for."""
+        told_of = (
+            {one.name for one in catalog.TABLES if one.is_asked_again} if isinstance(table, RunTable) else {table.name}
+        )
+        return any(name in told_of and status == COMPLETE and at > began_at for name, status, at, _ in self.ledger)
 
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
         rows = [row for row in self.rows.get("extraction_images", []) if row["operation"] == str(operation)]

@@ -25,8 +25,7 @@ from ecr_source import catalog
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.extract import walk
 from ecr_source.extract.image_selection import Bounds
-from ecr_source.extract.results import ScopeRead
-from ecr_source.statuses import READ
+from ecr_source.statuses import COMPLETE, READ
 from tests.server.ecr_server import DENIED, EcrServer, serving
 from tests.server.registry import basic_finding, enhanced_finding, package
 from tests.warehouse import ON_EACH
@@ -84,6 +83,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.moment = now() - 40 * 86_400
         self.refused: set[tuple[str, str]] = set()
+        self.load_beside: Callable[[], None] | None = None
+        self.beside_ended_at = now()
 
     def teardown(self) -> None:
         self.folder.cleanup()
@@ -194,7 +195,7 @@ class AnyOrder(RuleBasedStateMachine):
     def run(self, selected: list[str], latest: int | None) -> None:
         before = {name: list(rows) for name, rows in self.dataset.rows.items()}
         read = self.read(selected, bounds=Bounds(latest=latest), without=catalog.not_called("ecr"))
-        self.check(read, selected, before, latest)
+        self.check(read, before, latest)
 
     @rule(selected=SELECTIONS)
     def run_by_inspector(self, selected: list[str]) -> None:
@@ -202,7 +203,7 @@ class AnyOrder(RuleBasedStateMachine):
         read = self.read(selected)
         is_enhanced = self.registry.scanning_configuration["scanType"] == "ENHANCED"
         # Inspector tells of the images that it has scanned only.
-        self.check(read, selected, before, None, may_lack={"image_scans"} if is_enhanced else frozenset())
+        self.check(read, before, None, may_lack={"image_scans"} if is_enhanced else frozenset())
 
     @rule(selected=SELECTIONS, name=NAMES)
     def run_one_repository(self, selected: list[str], name: str) -> None:
@@ -211,49 +212,77 @@ class AnyOrder(RuleBasedStateMachine):
         others = {other for other in ("api", "web") if other != name}
         if name not in self.registry.repositories:
             others.add(name)
-        self.check(read, selected, before, None, untouched=others)
+        self.check(read, before, None, untouched=others)
 
     @rule(selected=SELECTIONS, calls=st.integers(0, 12))
     def run_with_a_budget(self, selected: list[str], calls: int) -> None:
         self.read(selected, max_calls=calls, without=catalog.not_called("ecr"))
 
-    def read(self, selected: list[str], **how: Any) -> ScopeRead:
-        tables = [TABLES[name] for name in selected]
-        read = read_once(Path(self.folder.name) / "walk", tables, self.dataset, **how)
+    @precondition(lambda self: self.load_beside is None)
+    @rule(selected=SELECTIONS)
+    def begin_beside(self, selected: list[str]) -> None:
+        """A run reads on another machine, and is not loaded yet."""
+        self.load_beside = self.read_beside(selected)
+        self.beside_ended_at = now()
+
+    @precondition(lambda self: self.load_beside is not None)
+    @rule()
+    def end_beside(self) -> None:
+        assert self.load_beside is not None
+        before = {name: list(rows) for name, rows in self.dataset.rows.items()}
+        later = {
+            name
+            for name, status, at, _ in self.dataset.ledger
+            if status == COMPLETE and at.timestamp() > self.beside_ended_at
+        }
+        self.load_beside()
+        for name in later:
+            assert self.dataset.rows.get(name, []) == before.get(name, []), f"{name}, of which there is a later reading"
+        self.load_beside = None
+
+    def read(self, selected: list[str], **how: Any) -> dict[str, str]:
+        """Reads these tables, loads them, and tells the status of each."""
+        read = read_once(Path(self.folder.name) / "walk", [TABLES[name] for name in selected], self.dataset, **how)
         self.dataset.load(read)
-        return read
+        return {one.table.name: one.status for one in read.tables}
+
+    def read_beside(self, selected: list[str]) -> Callable[[], None]:
+        """Reads these tables as another machine would, and returns what loads them."""
+        folder = Path(self.folder.name) / "beside"
+        tables = [TABLES[name] for name in selected]
+        read = read_once(folder, tables, self.dataset, without=catalog.not_called("ecr"))
+        return lambda: self.dataset.load(read)
 
     # what must hold
 
     def check(
         self,
-        read: ScopeRead,
-        selected: list[str],
+        read: dict[str, str],
         before: dict[str, list[Row]],
         latest: int | None,
         untouched: set[str] | frozenset[str] = frozenset(),
         may_lack: set[str] | frozenset[str] = frozenset(),
     ) -> None:
         """What could be read equals the reference; what could not is as it was."""
-        for one in read.tables:
-            name = one.table.name
+        for name, status in read.items():
+            table = TABLES[name]
             bounds = {"latest": latest} if name in OF_SCANS else {}
             expected = REFERENCE[name](self.registry, **bounds)
-            wrong = {repository for operation, repository in self.refused if concerns(operation, one.table)}
+            wrong = {repository for operation, repository in self.refused if concerns(operation, table)}
             column = REPOSITORY.get(name, "repository_name")
             columns = [*expected[0]] if expected else [column]
             if expected and name == "image_scans":
                 columns.remove("scan_status")  # Inspector has other words
             rows = self.dataset.rows.get(name, [])
-            if one.status not in READ and one.table.operation.again:
+            if status not in READ and table.operation.again:
                 continue  # all that was asked was refused, and what is gone is gone all the same
-            if one.status not in READ:
-                assert rows == before.get(name, []), f"{name}, read {one.status}"
+            if status not in READ:
+                assert rows == before.get(name, []), f"{name}, read {status}"
                 continue
             loaded = [row for row in rows if row[column] not in wrong | untouched]
             wanted = [row for row in expected if row[column] not in wrong | untouched]
             found, told = shown(loaded, columns), shown(wanted, columns)
-            assert found <= told if name in may_lack else found == told, f"{name}, read {one.status}"
+            assert found <= told if name in may_lack else found == told, f"{name}, read {status}"
             kept = [row for row in before.get(name, []) if row[column] in untouched]
             assert shown([row for row in rows if row[column] in untouched], columns) == shown(kept, columns), name
 

@@ -1,12 +1,21 @@
--- What is complete as of when: a row for each table in each scope that any run was to read.
+-- What is complete as of when: a row for each table in each scope that any run was to read. What a run has read counts
+-- when its load is complete.
 -- complete_as_of: when the last reading began that was complete; the rows are no older than that.
+-- read_as_of: the same, or when the reading began that was loaded last, though it was not complete.
 -- last_*: how the last run that was to read it came out.
+WITH loaded AS (
+    SELECT extraction_scopes.*, coalesce(inserted_at, finished_at) AS loaded_at
+    FROM extraction_scopes
+    LEFT JOIN _dlt_loads ON load_id = run_id
+    -- Where many tasks load one run, its id is not dlt's, and the ledger is written when all have ended.
+    WHERE extraction_scopes.status <> 'skipped' AND (load_id IS NOT NULL OR run_id NOT SIMILAR TO '[0-9]+[.][0-9]+')
+)
 SELECT
     registry_id,
     region,
     table_name,
     complete_as_of,
-    read_as_of,
+    greatest(complete_as_of, last_loaded) AS read_as_of,
     started_at AS last_started_at,
     status AS last_status,
     "rows" AS last_rows,
@@ -17,11 +26,13 @@ SELECT
 FROM (
     SELECT
         *,
-        max(CASE WHEN status = 'complete' THEN started_at END) OVER scope AS complete_as_of,
-        max(CASE WHEN status IN ('complete', 'partial') THEN started_at END) OVER scope AS read_as_of,
+        max(CASE WHEN status = 'complete' THEN started_at END) OVER one AS complete_as_of,
+        first_value(CASE WHEN status IN ('complete', 'partial') THEN started_at END) OVER (
+            PARTITION BY registry_id, region, table_name
+            ORDER BY CASE WHEN status IN ('complete', 'partial') THEN 0 ELSE 1 END, loaded_at DESC
+        ) AS last_loaded,
         row_number() OVER (PARTITION BY registry_id, region, table_name ORDER BY started_at DESC) AS position
-    FROM extraction_scopes
-    WHERE status <> 'skipped'
-    WINDOW scope AS (PARTITION BY registry_id, region, table_name)
+    FROM loaded
+    WINDOW one AS (PARTITION BY registry_id, region, table_name)
 ) AS readings
 WHERE position = 1
