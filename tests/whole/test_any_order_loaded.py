@@ -1,0 +1,125 @@
+"""The same as `test_any_order`, loaded by dlt: whatever the order of runs, in a database too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import invariant, run_state_machine_as_test
+
+from ecr_source import catalog, ecr_source
+from ecr_source.extract.image_selection import Bounds
+from ecr_source.loading.load import load, load_alone
+from tests.conftest import make_pipeline
+from tests.server.ecr_server import EcrServer
+from tests.warehouse import ON_EACH, DuckDbFile, PostgresDatabase, Warehouse
+from tests.whole.plain_dataset import REGION, DirectApi, Row
+from tests.whole.test_any_order import REFERENCE, TABLES, AnyOrder
+
+ORDERS = int(os.environ.get("ECR_SOURCE_LOADED_ORDERS", "15"))
+"""How many sequences of changes and runs are played in each mode."""
+
+
+class LoadedDataset:
+    """What a database has: the rows of now, and the ledger."""
+
+    def __init__(self, warehouse: Warehouse, mode: str) -> None:
+        self.warehouse = warehouse
+        self.current = "WHERE _dlt_valid_to IS NULL" if mode == "history" else ""
+        self.rows: dict[str, list[Row]] = {}
+        self.ledger: list[tuple[str, str, datetime, str]] = []
+
+    def look(self) -> None:
+        there = self.warehouse.tables()
+        for name in {*REFERENCE, "extraction_images"} & there:
+            current = self.current if name in REFERENCE else ""
+            self.rows[name] = self.warehouse.records(f"SELECT * FROM {name} {current}")
+        rows = self.warehouse.query("SELECT table_name, status, started_at, resumes_at FROM extraction_scopes")
+        self.ledger = [(name, status, at.astimezone(UTC), end or "") for name, status, at, end in rows]
+
+
+class AnyOrderLoaded(AnyOrder):
+    """A registry that changes, and a database that is loaded now and then, from two machines."""
+
+    mode: str
+    like: Warehouse
+
+    def __init__(self) -> None:
+        super().__init__()
+        folder = Path(self.folder.name)
+        warehouse = empty_one_like(self.like, folder)
+        self.here, self.there = (make_pipeline(folder / name, warehouse) for name in ("here", "there"))
+        self.loaded = LoadedDataset(warehouse, self.mode)
+        self.dataset = self.loaded  # type: ignore[assignment]  # it has what the machine asks
+
+    def source(self, selected: Sequence[str], **how: Any) -> Any:
+        bounds: Bounds = how.get("bounds", Bounds())
+        return ecr_source(
+            regions=[REGION],
+            endpoint_url=self.server.url,
+            tables=selected,
+            mode=self.mode,
+            repositories=how.get("names"),
+            findings_latest=bounds.latest,
+            findings_from="ecr" if "without" in how else "inspector2",
+            max_calls=how.get("max_calls"),
+        )
+
+    def read(self, selected: list[str], **how: Any) -> dict[str, str]:
+        outcome = load(self.here, self.source(selected, **how))
+        self.loaded.look()
+        return {one.table: one.status for one in outcome.tables if one.table in selected}
+
+    def read_beside(self, selected: list[str]) -> Callable[[], None]:
+        self.there.sync_destination()
+        self.there.extract(self.source(selected, without=catalog.not_called("ecr")))
+        self.there.normalize()
+
+        def load_it() -> None:
+            load_alone(self.there)
+            self.loaded.look()
+
+        return load_it
+
+    @invariant()
+    def versions_of_a_row_do_not_overlap(self) -> None:
+        for name in self.loaded.rows if self.mode == "history" else ():
+            if name not in REFERENCE:
+                continue
+            key = ", ".join(TABLES[name].key)
+            overlapping = self.loaded.warehouse.query(
+                f"SELECT {key} FROM (SELECT {key}, _dlt_valid_from, lag(coalesce(_dlt_valid_to, 'infinity'))"
+                f" OVER (PARTITION BY {key} ORDER BY _dlt_valid_from, _dlt_valid_to) AS before"
+                f" FROM {name}) AS versions WHERE before > _dlt_valid_from"
+            )
+            assert not overlapping, f"{name} has two versions of a row at a time"
+
+
+def empty_one_like(warehouse: Warehouse, folder: Path) -> Warehouse:
+    if isinstance(warehouse, PostgresDatabase):
+        return PostgresDatabase(warehouse.server, warehouse.server.new_database())
+    return DuckDbFile(folder / "ecr.duckdb")
+
+
+@ON_EACH(nightly=("postgres",))
+@pytest.mark.parametrize("mode", ["snapshot", "history"])
+def test_any_order_of_runs_leaves_in_a_database_what_the_registry_says(
+    server: EcrServer, warehouse: Warehouse, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DirectApi, "server", server, raising=False)
+    server.keep_requests = False
+    in_this_mode = type("AnyOrderInMode", (AnyOrderLoaded,), {"mode": mode, "like": warehouse})
+    played = settings(
+        max_examples=ORDERS,
+        stateful_step_count=14,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    run_state_machine_as_test(in_this_mode, settings=played)
