@@ -21,20 +21,23 @@ import duckdb
 import polars
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from dlt.pipeline.exceptions import PipelineStepFailed
 from typer.testing import CliRunner
 
 from ecr_source import catalog, ecr_source
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
+from ecr_source.catalog.tables.image_scans import IMAGE_SCANS
 from ecr_source.cli.commands import app
 from ecr_source.destinations.destination import destination_of, make_destination
+from ecr_source.destinations.replacement import by_names
 from ecr_source.destinations.s3 import ArrowS3
 from ecr_source.errors import DestinationUnusable
 from tests.conftest import ECR_SOURCE, make_pipeline
 from tests.conftest import environment as command_environment
 from tests.postgres import free_port
+from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
 from tests.server.registry import CREATED_AT
 from tests.whole.registry_changes import furnish, image_of, push, rescan
@@ -406,6 +409,26 @@ REFUSED = {
         " leave the table format out, or use the destination filesystem",
     ),
 }
+
+
+def test_images_of_10_000_repositories_are_replaced_at_once_in_delta(tmp_path: Path) -> None:
+    scope = {"registry_id": ACCOUNT, "region": "eu-west-1"}
+    rows = [
+        {**scope, "repository_name": f"team/{number}", "image_digest": f"sha256:{digest * 64}"}
+        for number in range(10_000)
+        for digest in "ab"
+    ]
+    there = pa.Table.from_pylist(rows)
+    write_deltalake(tmp_path, there)
+    markers = pa.Table.from_pylist([{**row, "unmodelled": "read"} for row in rows[::2]])
+    condition = by_names(markers, IMAGE_SCANS, None).format(table="target")
+    merge = DeltaTable(tmp_path).merge(
+        there.slice(0, 0), " AND ".join(f"source.{name} = target.{name}" for name in rows[0]), "source", "target"
+    )
+    merge.when_not_matched_by_source_delete(condition).execute()
+    left = DeltaTable(tmp_path).to_pyarrow_table(columns=["image_digest"])
+    assert set(left["image_digest"].to_pylist()) == {rows[1]["image_digest"]}
+    assert left.num_rows == 10_000
 
 
 @in_a_folder
