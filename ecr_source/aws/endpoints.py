@@ -11,7 +11,7 @@ from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
 
 from ecr_source.aws.access import Access
-from ecr_source.catalog.model import botocore_session
+from ecr_source.catalog.model import botocore_session, shared_session
 
 
 def foreign_endpoints(access: Access, services: Collection[str]) -> dict[str, str]:
@@ -72,6 +72,6 @@ def _scheme_and_host(url: str) -> tuple[str, str]:
 
 @cache
 def _suffixes() -> tuple[str, ...]:
-    partitions = botocore_session().get_component("data_loader").load_data("partitions")["partitions"]
+    partitions = shared_session().get_component("data_loader").load_data("partitions")["partitions"]
     outputs = [partition["outputs"] for partition in partitions]
     return tuple({f".{output[name]}" for output in outputs for name in ("dnsSuffix", "dualStackDnsSuffix")})

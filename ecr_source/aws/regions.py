@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from functools import cache
 
-from ecr_source.catalog.model import botocore_session
+from ecr_source.catalog.model import shared_session
 from ecr_source.errors import ConfigurationError
 
 # The region of a partition that is enabled in every account; of the others botocore's first one.
@@ -36,7 +36,7 @@ def regions_with_ecr(partition: str) -> list[str]:
 
 def partition_of(region: str) -> str:
     """The partition of `region`, also of one that is newer than botocore."""
-    return str(botocore_session().get_partition_for_region(region))
+    return str(shared_session().get_partition_for_region(region))
 
 
 def always_enabled(partition: str) -> str:
@@ -47,7 +47,7 @@ def always_enabled(partition: str) -> str:
 @cache
 def _regions(service: str) -> dict[str, str]:
     """The regions with an endpoint of `service`, each with its partition."""
-    session = botocore_session()
+    session = shared_session()
     return {
         region: partition
         for partition in session.get_available_partitions()
