@@ -9,7 +9,6 @@ from pathlib import Path
 
 import dlt
 import pyarrow as pa
-from dlt.common.destination import AnyDestination
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
@@ -21,6 +20,7 @@ from ecr_source.aws.access import Access
 from ecr_source.aws.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.aws.scopes import check_credentials
 from ecr_source.destinations.destination import destination_of, make_destination
+from ecr_source.destinations.warehouse import Warehouse
 from ecr_source.errors import DestinationUnusable, EcrSourceError
 from ecr_source.extract.check import ScopeCheck, check
 from ecr_source.extract.ledger import Outcome
@@ -55,13 +55,17 @@ def run(settings: Settings, progress: Collector) -> Outcome:
     pa.set_memory_pool(pa.system_memory_pool())
     source = _source(settings)
     mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
-    destination_of(_destination(settings)).check_merge(mode.name, mode.strategy, settings.table_format)
+    warehouse = _warehouse(settings)
+    warehouse.check_merge(mode.name, mode.strategy, settings.table_format)
     check_credentials(access_of(settings))
-    with working_folder(_place(settings), shared=_may_run_twice(settings)) as folder, _told_as_load_failed(folder):
+    # Runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's.
+    shared = warehouse.may_be_shared and mode.name != IncrementalAppend.name
+    place = place_of(warehouse, settings.dataset)
+    with working_folder(place, shared=shared) as folder, _told_as_load_failed(folder):
         for left in folder.left_behind():
-            finish(open_pipeline(settings, progress, left))
+            finish(_open_pipeline(warehouse, settings.dataset, progress, left))
             left.delete()
-        pipeline = open_pipeline(settings, progress, folder)
+        pipeline = _open_pipeline(warehouse, settings.dataset, progress, folder)
         try:
             return load(pipeline, source)
         finally:
@@ -93,8 +97,9 @@ def plan_run(settings: Settings) -> list[Cost]:
     access = access_of(settings)
     without = catalog.not_called(settings.findings_from)
     pseudonyms = Pseudonyms(mask_key(), ()) if settings.mask_accounts else None
-    with working_folder(_place(settings), shared=True) as folder:
-        pipeline = open_pipeline(settings, NULL_COLLECTOR, folder)
+    warehouse = _warehouse(settings)
+    with working_folder(place_of(warehouse, settings.dataset), shared=True) as folder:
+        pipeline = _open_pipeline(warehouse, settings.dataset, NULL_COLLECTOR, folder)
         return plan(access, tables, settings.repositories or (), without, Known(Dataset(pipeline, pseudonyms)))
 
 
@@ -115,7 +120,7 @@ def _source(settings: Settings) -> DltSource:
     return ecr_source(**{name: value for name, value in vars(settings).items() if name not in OF_THE_DESTINATION})
 
 
-def open_pipeline(settings: Settings, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:
+def _open_pipeline(warehouse: Warehouse, dataset: str, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:
     """The pipeline `ecr` in its working folder, with its destination opened.
 
     Raises:
@@ -127,11 +132,11 @@ def open_pipeline(settings: Settings, progress: Collector, folder: WorkingFolder
     pipeline = dlt.pipeline(
         PIPELINE_NAME,
         pipelines_dir=str(folder.path),
-        destination=_destination(settings),
-        dataset_name=settings.dataset,
+        destination=warehouse.destination,
+        dataset_name=dataset,
         progress=progress,
     )
-    destination_of(pipeline).check(pipeline)
+    warehouse.check(pipeline)
     return pipeline
 
 
@@ -157,17 +162,9 @@ def _give_up(folder: WorkingFolder) -> str:
     return f"dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages"
 
 
-def _destination(settings: Settings) -> AnyDestination:
-    return make_destination(settings.destination, Path(settings.database).absolute())
-
-
-def _place(settings: Settings) -> str:
-    return place_of(destination_of(_destination(settings)), settings.dataset)
-
-
-def _may_run_twice(settings: Settings) -> bool:
-    """Whether runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's."""
-    return destination_of(_destination(settings)).may_be_shared and settings.mode != IncrementalAppend.name
+def _warehouse(settings: Settings) -> Warehouse:
+    """Where is loaded into; dlt takes 60 ms to make it."""
+    return destination_of(make_destination(settings.destination, Path(settings.database).absolute()))
 
 
 @contextmanager

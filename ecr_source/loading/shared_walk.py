@@ -88,7 +88,9 @@ class LoadWalk:
         destination.check_merge(self.mode.name, self.mode.strategy, self.table_format)
         note_place(pipeline, destination)
         dataset = Dataset(pipeline)
-        keep_settings(dataset, mode=self.mode.name, table_format=self.table_format, mask_key=self.masked_with)
+        with dataset.opened():
+            keep_settings(dataset, mode=self.mode.name, table_format=self.table_format, mask_key=self.masked_with)
+            dataset.ask_of_scopes()
         if isinstance(self.mode, History):
             destination.check_memory_for_history(pipeline)
         selected = dlt.current.source().selected_resources
@@ -106,7 +108,7 @@ class LoadWalk:
                 folder=folder,
                 names=self.names,
                 bounds=self.bounds,
-                earlier=EarlierRuns(Dataset(pipeline, pseudonyms)),
+                earlier=EarlierRuns(dataset.masked(pseudonyms)),
                 without=self.without,
                 max_in_flight=self.access.max_in_flight,
                 budget=Budget(self.max_calls, self.max_seconds),
