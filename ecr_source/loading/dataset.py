@@ -55,6 +55,7 @@ JOIN {{scopes}} AS runs
     ON runs.run_id = errors.run_id AND runs.registry_id = errors.registry_id AND runs.region = errors.region
 WHERE errors.status = '{NOT_OFFERED}' GROUP BY operation, errors.registry_id, errors.region
 """  # noqa: S608 (a word of ours)
+_SCOPES_WITH_ROWS = "SELECT DISTINCT '{name}', registry_id, {region} FROM {table}"
 _RATE = f"""
 SELECT sum(calls) / nullif(sum(extract(epoch FROM finished_at) - extract(epoch FROM started_at)), 0)
 FROM {{table}} WHERE registry_id = %s AND region = %s AND calls >= {_CALLS_THAT_TELL_A_RATE}
@@ -167,6 +168,28 @@ class Dataset:
         with self._lock:
             rows = self._rows(EXTRACTION_ERRORS, _NOT_OFFERED)
         return {(operation, account, region) for operation, account, region, told_at in rows if told_at > since}
+
+    def scopes_with_rows(self, tables: Sequence[Table | RunTable]) -> set[tuple[str, str, str]] | None:
+        """Each of the tables, by name, with each account and region that it has rows of; an empty text for no region.
+
+        None if that is not known, as where one is not there.
+        """
+        if not tables:
+            return set()
+        with self._tables() as client:
+            statement = " UNION ALL ".join(
+                _SCOPES_WITH_ROWS.format(
+                    name=table.name,
+                    region="region" if "region" in table.columns else "''",
+                    table=client.make_qualified_table_name(table.name),
+                )
+                for table in tables
+            )
+            try:
+                rows = client.execute_sql(statement)
+            except _NOT_AS_NOW:
+                return None
+        return {(name, account, region) for name, account, region in rows or ()}
 
     def names(self, names: pa.StringArray) -> pa.StringArray:
         """The names of the registry as they are in the tables."""

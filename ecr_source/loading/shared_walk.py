@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from ecr_source.loading.current import current_destination, current_pipeline
 from ecr_source.loading.dataset import Dataset, EarlierRuns
 from ecr_source.loading.kept_settings import keep_settings
 from ecr_source.loading.modes import History, Mode
+from ecr_source.loading.unchanged import changing_files
 from ecr_source.loading.working_folder import note_place
 from ecr_source.redaction import mask_exception
 
@@ -58,6 +59,7 @@ class LoadWalk:
     scopes: tuple[ScopeSetting, ...] = ()
     _load_id: str | None = None
     _reads: list[ScopeRead] = field(default_factory=list)
+    _files: Mapping[Table | RunTable, Sequence[TableFile]] = field(default_factory=dict)
 
     @property
     def load_id(self) -> str:
@@ -68,6 +70,7 @@ class LoadWalk:
         """What came of each scope in this load."""
         if self._load_id != self.load_id:
             self._reads = self._walk()
+            self._files = changing_files(Dataset(current_pipeline()), self.mode, self._reads)
             self._load_id = self.load_id
             dlt.current.resource_metrics()[OUTCOME] = self.outcome().as_json()
         return self._reads
@@ -76,11 +79,10 @@ class LoadWalk:
         """How this load came out."""
         return Outcome.of(self.reads())
 
-    def files(self, table: Table | RunTable) -> list[TableFile]:
-        """The rows of `table`, files for each scope and operation."""
-        read = [file for one in self.reads() for table_read in one.tables for file in table_read.files]
-        records = [file for one in self.reads() for file in one.records]
-        return [file for file in (*read, *records) if file.table is table]
+    def files(self, table: Table | RunTable) -> Sequence[TableFile]:
+        """The rows of `table`, files for each scope and operation; none where they would change nothing."""
+        self.reads()
+        return self._files.get(table, ())
 
     def _walk(self) -> list[ScopeRead]:
         pipeline = current_pipeline()

@@ -31,6 +31,7 @@ from ecr_source.loading.current import current_destination
 from ecr_source.loading.modes import IncrementalAppend, Items, parse_mode
 from ecr_source.loading.settings import Settings
 from ecr_source.loading.shared_walk import OUTCOME, LoadWalk
+from ecr_source.loading.unchanged import is_made
 
 _Number = TypeVar("_Number", int, float)
 
@@ -207,7 +208,7 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
     )
     for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         yield dlt.resource(
-            cast("Iterator[object]", _LedgerItems(walk, rows)),
+            cast("Iterator[object]", _LedgerItems(walk, run_table, rows)),
             name=run_table.name,
             columns=dlt_columns(run_table),
             primary_key=run_table.key,
@@ -249,11 +250,14 @@ class _LedgerItems:
     """The rows of a table that tells of the walk itself."""
 
     walk: LoadWalk
+    table: RunTable
     rows: Callable[[str, str, Outcome], pa.Table]
 
     def __iter__(self) -> Items:
         current_destination().load_exactly(dlt.current.resource())
-        yield self.rows(self.walk.load_id, self.walk.mode.name, self.walk.outcome())
+        rows = self.rows(self.walk.load_id, self.walk.mode.name, self.walk.outcome())
+        if rows.num_rows or not is_made(self.table):
+            yield rows
 
 
 def read_outcome(pipeline: dlt.Pipeline) -> Outcome:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import botocore.session
+import dlt
 import pytest
+from dlt.common.configuration import resolve
 
+from ecr_source import catalog, ecr_source
 from ecr_source.extract.ledger import Outcome
+from tests.conftest import Row
 from tests.loading.test_memory import peak_of_a_run
 from tests.server.ecr_server import EcrServer, serving
 
 Load = Callable[..., Outcome]
+Query = Callable[[str], list[Row]]
 
 IMAGES_OF_A_REPOSITORY = 1_000
 REPOSITORIES_OF_A_SCANNING_CALL = 25
@@ -24,6 +31,17 @@ REPOSITORIES_OF_A_TAGGING_CALL = 100
 MANY, FEW = 400, 100
 GROWTH, MARGIN = 1.3, 60
 STEADY = ("--table", "images", "--max-in-flight", "8")
+
+REGIONS = ["eu-west-1", "us-east-1", "ap-south-1"]
+
+# dlt 1.31 asks its configuration some 10 times for each table, whether it loads the table or not.
+QUESTIONS_OF_A_TABLE = 15
+
+FILLED = {
+    *("registry_account_settings", "registry_replications", "registry_scanning_configurations"),
+    "extraction_scopes",
+}
+"""The tables that have rows of an empty region."""
 
 
 @pytest.mark.parametrize(
@@ -84,3 +102,61 @@ def test_one_call_in_twenty_at_most_is_refused_for_its_rate(server: EcrServer, l
     assert not outcome.incomplete
     calls, refused = (sum(getattr(table, name) for table in outcome.tables) for name in ("calls", "throttled"))
     assert refused < 0.05 * calls
+
+
+def test_tables_that_stay_empty_make_no_job_however_many_regions_are_read(
+    server: EcrServer, pipeline: dlt.Pipeline
+) -> None:
+    jobs_of_a_load(server, pipeline, REGIONS)
+    one, three = (jobs_of_a_load(server, pipeline, regions) for regions in (REGIONS[:1], REGIONS))
+    assert one == three
+    assert one.keys() == FILLED
+    assert max(one.values()) == 2  # the rows, and their merge
+
+
+def test_a_table_that_becomes_empty_makes_a_job_once(server: EcrServer, pipeline: dlt.Pipeline, query: Query) -> None:
+    server.registry().put("team/api")
+    jobs_of_a_load(server, pipeline, REGIONS)
+    server.registry().repositories.clear()
+    then, afterwards = (jobs_of_a_load(server, pipeline, REGIONS) for _ in range(2))
+    assert (then["repositories"], afterwards["repositories"]) == (2, 0)
+    assert query("SELECT count(*) FROM repositories") == [(0,)]
+
+
+def jobs_of_a_load(server: EcrServer, pipeline: dlt.Pipeline, regions: Sequence[str]) -> Counter[str]:
+    """How many jobs dlt has for each table of ours when it loads all that is loaded by default."""
+    info = pipeline.run(ecr_source(regions=regions, endpoint_url=server.url))
+    (package,) = info.load_packages
+    tables = [job.job_file_info.table_name for job in package.jobs["completed_jobs"]]
+    return Counter(table for table in tables if not table.startswith("_dlt"))
+
+
+def test_a_region_more_asks_dlts_configuration_nothing_and_makes_no_session(
+    server: EcrServer, pipeline: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs_of_a_load(server, pipeline, REGIONS)
+    resolved = counted(monkeypatch, resolve, "_resolve_configuration")
+    sessions = counted(monkeypatch, botocore.session.Session, "__init__")
+    costs = []
+    for regions in (REGIONS[:1], REGIONS):
+        resolved.clear()
+        sessions.clear()
+        jobs_of_a_load(server, pipeline, regions)
+        costs.append((len(resolved), len(sessions)))
+    assert costs[0] == costs[1]
+    questions, made = costs[0]
+    assert questions < QUESTIONS_OF_A_TABLE * len(catalog.select_tables(()))
+    assert made <= 3
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[str]:
+    """A list that gets an entry for each call of `name`, a function of `owner`."""
+    calls: list[str] = []
+    function = getattr(owner, name)
+
+    def call(*arguments: object, **named: object) -> object:
+        calls.append(name)
+        return function(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, call)
+    return calls
