@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dlt
-import pyarrow as pa
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
@@ -51,8 +50,6 @@ def run(settings: Settings, progress: Collector) -> Outcome:
         LoadFailed: the destination failed; what was read waits, and the next run loads it first.
         KeyboardInterrupt: stopped; nothing is lost.
     """
-    # Arrow's own pools keep a heap for each thread: with 32 threads twice the memory, at the same speed.
-    pa.set_memory_pool(pa.system_memory_pool())
     source = _source(settings)
     mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
     warehouse = _warehouse(settings)
