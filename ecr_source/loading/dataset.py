@@ -15,7 +15,11 @@ import dlt
 import pyarrow as pa
 from dlt.common.destination.dataset import DBApiCursor
 from dlt.common.destination.exceptions import SqlClientNotAvailable
-from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
+from dlt.destinations.exceptions import (
+    DatabaseTerminalException,
+    DatabaseUndefinedRelation,
+    DestinationConnectionError,
+)
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_IMAGES, EXTRACTION_SCOPES
@@ -172,24 +176,21 @@ class Dataset:
     def scopes_with_rows(self, tables: Sequence[Table | RunTable]) -> set[tuple[str, str, str]] | None:
         """Each of the tables, by name, with each account and region that it has rows of; an empty text for no region.
 
-        None if that is not known, as where one is not there.
+        None if that is not known: one is not there, or somebody else has the database open.
         """
         if not tables:
             return set()
-        with self._tables() as client:
-            statement = " UNION ALL ".join(
-                _SCOPES_WITH_ROWS.format(
-                    name=table.name,
-                    region="region" if "region" in table.columns else "''",
-                    table=client.make_qualified_table_name(table.name),
+        parts = [(table.name, "region" if "region" in table.columns else "''") for table in tables]
+        try:
+            with self._tables() as client:
+                statement = " UNION ALL ".join(
+                    _SCOPES_WITH_ROWS.format(name=name, region=region, table=client.make_qualified_table_name(name))
+                    for name, region in parts
                 )
-                for table in tables
-            )
-            try:
-                rows = client.execute_sql(statement)
-            except _NOT_AS_NOW:
-                return None
-        return {(name, account, region) for name, account, region in rows or ()}
+                rows = client.execute_sql(statement) or ()
+        except (*_NOT_AS_NOW, DestinationConnectionError):
+            return None
+        return {(name, account, region) for name, account, region in rows}
 
     def names(self, names: pa.StringArray) -> pa.StringArray:
         """The names of the registry as they are in the tables."""
