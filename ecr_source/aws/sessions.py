@@ -81,6 +81,14 @@ class AccountSession:
         return replace(self, credentials=DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))
 
 
+def has_profiles() -> bool:
+    """Whether the AWS config files have a profile."""
+    try:
+        return bool(botocore_session().available_profiles)
+    except BotoCoreError:
+        return True  # they cannot be read; who opens a session is told so
+
+
 def open_session(access: Access) -> AccountSession:
     """The session that was given, or that boto3's own chain finds, without a call where the chain makes none.
 

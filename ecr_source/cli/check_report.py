@@ -9,9 +9,10 @@ from rich.console import Console
 
 from ecr_source import catalog
 from ecr_source.catalog.table import Operation, Table
+from ecr_source.cli.exit_codes import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, refuse
 from ecr_source.cli.lines import print_line
 from ecr_source.cli.printed_tables import print_grid
-from ecr_source.cli.run_report import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, announce_endpoints, refuse
+from ecr_source.cli.run_report import announce_endpoints
 from ecr_source.errors import ConfigurationError, Denied, EcrSourceError
 from ecr_source.extract.check import ScopeCheck
 from ecr_source.loading.run import check_run

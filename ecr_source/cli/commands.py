@@ -141,7 +141,7 @@ def demo_command(
     database: Annotated[Path, typer.Option(help="The DuckDB file.")] = Path("ecr.duckdb"),
 ) -> None:
     """Load an embedded registry and ask it three questions; needs the extra `demo`, and no AWS account."""
-    from ecr_source.cli.run_report import UNUSABLE, refuse
+    from ecr_source.cli.exit_codes import UNUSABLE, refuse
     from ecr_source.errors import ConfigurationError
 
     try:

@@ -9,7 +9,7 @@ import orjson
 from ecr_source import catalog
 from ecr_source.aws.access import ALL_REGIONS
 from ecr_source.aws.iam_policies import Policy, least_policy, scope_policy, trust_policy
-from ecr_source.cli.run_report import COMPLETE, UNUSABLE, refuse
+from ecr_source.cli.exit_codes import COMPLETE, UNUSABLE, refuse
 from ecr_source.errors import ConfigurationError
 from ecr_source.loading.settings import Settings
 

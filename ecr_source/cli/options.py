@@ -42,14 +42,17 @@ def with_settings(command: str) -> Callable[[Callable[..., int]], Callable[..., 
 
 
 def _resolved(command: str, given: dict[str, Any]) -> Settings:
-    from ecr_source.cli.run_report import UNUSABLE, refuse
+    from ecr_source.cli.exit_codes import UNUSABLE, refuse
+    from ecr_source.cli.typed import check_typed
     from ecr_source.errors import ConfigurationError
-    from ecr_source.loading.configuration import resolve_settings
 
     foreign = [declarations()[name].option for name in given if command not in declarations()[name].setting.commands]
     try:
         if foreign:
             raise ConfigurationError(f"{', '.join(foreign)} means nothing to {command}: leave it out")
+        check_typed(command, given)
+        from ecr_source.loading.configuration import resolve_settings
+
         return resolve_settings(given)
     except ConfigurationError as error:
         raise typer.Exit(refuse(error, UNUSABLE)) from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from ecr_source.cli.exit_codes import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, refuse
 from ecr_source.cli.printed_tables import print_grid
-from ecr_source.cli.run_report import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, announce_endpoints, refuse
+from ecr_source.cli.run_report import announce_endpoints
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.loading.plan import Cost
 from ecr_source.loading.run import plan_run

@@ -7,6 +7,15 @@ import traceback
 
 from rich.console import Console
 
+from ecr_source.cli.exit_codes import (
+    COMPLETE,
+    INCOMPLETE,
+    NOTHING_LOADED,
+    POSTPONED,
+    STOPPED,
+    UNUSABLE,
+    refuse,
+)
 from ecr_source.cli.lines import print_line
 from ecr_source.cli.printed_tables import print_outcome
 from ecr_source.cli.progress import make_progress
@@ -15,8 +24,6 @@ from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.run import foreign_endpoint_lines, run
 from ecr_source.loading.settings import Settings
 from ecr_source.redaction import masked
-
-COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3, 4, 130
 
 
 def run_and_report(settings: Settings) -> int:
@@ -38,12 +45,6 @@ def run_and_report(settings: Settings) -> int:
         return NOTHING_LOADED
     print_outcome(Console(), outcome)
     return _exit_code(outcome)
-
-
-def refuse(reason: object, code: int) -> int:
-    """Prints the one sentence that says why nothing came of it, and returns `code`."""
-    print_line(Console(stderr=True), f"ecr-source: {masked(str(reason))}")
-    return code
 
 
 def announce_endpoints(settings: Settings) -> None:

@@ -163,6 +163,20 @@ def test_tables_as_json_are_for_programs(ecr: Ecr) -> None:
     } in repositories["columns"]
 
 
+@pytest.mark.parametrize("arguments", [["--table", "repositoris"], ["--region", "eu-wst-1"], []])
+def test_a_refusal_of_what_was_typed_does_not_wait_for_dlt(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    code = (
+        f"import sys; from ecr_source.cli.commands import app; code = app({['run', *arguments]}, standalone_mode=False)"
+        "; print(code, sorted({'dlt', 'pyarrow', 'duckdb'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("ecr-source: ")
+    assert done.stdout == "2 []\n"
+
+
 def test_help_does_not_wait_for_what_it_does_not_need() -> None:
     code = (
         "import sys; from ecr_source.cli.commands import app; app(['run', '--help'], standalone_mode=False);"

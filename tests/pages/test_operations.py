@@ -8,7 +8,7 @@ import sys
 from difflib import unified_diff
 from pathlib import Path
 
-from ecr_source.cli import run_report as run
+from ecr_source.cli import exit_codes as run
 from ecr_source.errors import CallFailed, Denied, Disabled
 from ecr_source.statuses import COMPLETE, NOT_OFFERED, PARTIAL, POSTPONED, SKIPPED
 from tests.conftest import environment
