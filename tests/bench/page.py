@@ -18,8 +18,9 @@ INTRODUCTION = """\
 # Performance
 
 `make bench` writes this page, and `python -m tests.bench --only images` one section of it. Everything is measured
-against the test server, over HTTP on the same machine, into DuckDB files. The numbers are medians, each section tells
-of how many runs; *peak* is the memory of the largest process, and of all runs the highest.
+against the test server, over HTTP on the same machine, into DuckDB files unless a section says otherwise. The numbers
+are medians, each section tells of how many runs; *peak* is the memory of the largest process, and of all runs the
+highest.
 
 Measured on: {machine}; {versions}.
 """
