@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -70,7 +71,9 @@ class DuckDbFile:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def tables(self) -> set[str]:
-        return _tables(self) if self.path.exists() else set()
+        with suppress(duckdb.CatalogException):  # no dataset yet
+            return _tables(self) if self.path.exists() else set()
+        return set()
 
     def _run(self, sql: str) -> tuple[list[str], list[Row]]:
         with duckdb.connect(self.path, read_only=True) as connection:

@@ -193,13 +193,13 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(selected=SELECTIONS, latest=st.sampled_from([None, None, None, 1]))
     def run(self, selected: list[str], latest: int | None) -> None:
-        before = {name: list(rows) for name, rows in self.dataset.rows.items()}
+        before = self.rows_before()
         read = self.read(selected, bounds=Bounds(latest=latest), without=catalog.not_called("ecr"))
         self.check(read, before, latest)
 
     @rule(selected=SELECTIONS)
     def run_by_inspector(self, selected: list[str]) -> None:
-        before = {name: list(rows) for name, rows in self.dataset.rows.items()}
+        before = self.rows_before()
         read = self.read(selected)
         is_enhanced = self.registry.scanning_configuration["scanType"] == "ENHANCED"
         # Inspector tells of the images that it has scanned only.
@@ -207,7 +207,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(selected=SELECTIONS, name=NAMES)
     def run_one_repository(self, selected: list[str], name: str) -> None:
-        before = {table: list(rows) for table, rows in self.dataset.rows.items()}
+        before = self.rows_before()
         read = self.read(selected, names=[name], without=catalog.not_called("ecr"))
         others = {other for other in ("api", "web") if other != name}
         if name not in self.registry.repositories:
@@ -229,7 +229,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def end_beside(self) -> None:
         assert self.load_beside is not None
-        before = {name: list(rows) for name, rows in self.dataset.rows.items()}
+        before = self.rows_before()
         later = {
             name
             for name, status, at, _ in self.dataset.ledger
@@ -245,6 +245,14 @@ class AnyOrder(RuleBasedStateMachine):
         read = read_once(Path(self.folder.name) / "walk", [TABLES[name] for name in selected], self.dataset, **how)
         self.dataset.load(read)
         return {one.table.name: one.status for one in read.tables}
+
+    def rows_before(self) -> dict[str, list[Row]]:
+        """The rows of each table before a run reads."""
+        return {name: list(rows) for name, rows in self.dataset.rows.items()}
+
+    def expected(self, name: str, **bounds: Any) -> list[Row]:
+        """The rows that the table should have, by a plain reading of the registry as it is."""
+        return REFERENCE[name](self.registry, **bounds)
 
     def read_beside(self, selected: list[str]) -> Callable[[], None]:
         """Reads these tables as another machine would, and returns what loads them."""
@@ -267,7 +275,7 @@ class AnyOrder(RuleBasedStateMachine):
         for name, status in read.items():
             table = TABLES[name]
             bounds = {"latest": latest} if name in OF_SCANS else {}
-            expected = REFERENCE[name](self.registry, **bounds)
+            expected = self.expected(name, **bounds)
             wrong = {repository for operation, repository in self.refused if concerns(operation, table)}
             column = REPOSITORY.get(name, "repository_name")
             columns = [*expected[0]] if expected else [column]

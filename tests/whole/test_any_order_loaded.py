@@ -10,19 +10,25 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import invariant, run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from ecr_source import catalog, ecr_source
 from ecr_source.extract.image_selection import Bounds
-from ecr_source.loading.load import load, load_alone
+from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms
+from ecr_source.loading.load import finish, load, load_alone
 from tests.conftest import make_pipeline
+from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import EcrServer
 from tests.warehouse import ON_EACH, DuckDbFile, PostgresDatabase, Warehouse
-from tests.whole.plain_dataset import REGION, DirectApi, Row
-from tests.whole.test_any_order import REFERENCE, TABLES, AnyOrder
+from tests.whole.plain_dataset import REGION, DirectApi, Row, shown
+from tests.whole.test_any_order import REFERENCE, SELECTIONS, TABLES, AnyOrder
 
-ORDERS = int(os.environ.get("ECR_SOURCE_LOADED_ORDERS", "15"))
+ORDERS = int(os.environ.get("ECR_SOURCE_LOADED_ORDERS", "8"))
 """How many sequences of changes and runs are played in each mode."""
+
+KEY = "a key of these tests, of no account"
+PSEUDONYMS = Pseudonyms(KEY.encode(), {ACCOUNT})
 
 
 class LoadedDataset:
@@ -36,6 +42,8 @@ class LoadedDataset:
 
     def look(self) -> None:
         there = self.warehouse.tables()
+        if "extraction_scopes" not in there:
+            return
         for name in {*REFERENCE, "extraction_images"} & there:
             current = self.current if name in REFERENCE else ""
             self.rows[name] = self.warehouse.records(f"SELECT * FROM {name} {current}")
@@ -57,7 +65,35 @@ class AnyOrderLoaded(AnyOrder):
         self.loaded = LoadedDataset(warehouse, self.mode)
         self.dataset = self.loaded  # type: ignore[assignment]  # it has what the machine asks
 
+        self.was: list[tuple[datetime, dict[str, list[Row]]]] = []
+
+    @initialize(masked=st.booleans())
+    def mask(self, masked: bool) -> None:
+        self.masked = masked
+
+    def expected(self, name: str, **bounds: Any) -> list[Row]:
+        rows = super().expected(name, **bounds)
+        return [{column: self.text(value) for column, value in row.items()} for row in rows] if self.masked else rows
+
+    def text(self, value: Any) -> Any:
+        return PSEUDONYMS.text(value) if isinstance(value, str) else value
+
+    def rows_before(self) -> dict[str, list[Row]]:
+        finish(self.here)
+        self.loaded.look()
+        return super().rows_before()
+
+    @rule(selected=SELECTIONS, is_normalized=st.booleans())
+    def run_that_is_cut_off(self, selected: list[str], is_normalized: bool) -> None:
+        finish(self.here)
+        self.here.sync_destination()
+        self.here.extract(self.source(selected, without=catalog.not_called("ecr")))
+        if is_normalized:
+            self.here.normalize()
+        self.loaded.look()
+
     def source(self, selected: Sequence[str], **how: Any) -> Any:
+        self.was.append((datetime.now(UTC), {name: self.expected(name) for name in REFERENCE}))
         bounds: Bounds = how.get("bounds", Bounds())
         return ecr_source(
             regions=[REGION],
@@ -68,6 +104,7 @@ class AnyOrderLoaded(AnyOrder):
             findings_latest=bounds.latest,
             findings_from="ecr" if "without" in how else "inspector2",
             max_calls=how.get("max_calls"),
+            mask_accounts=self.masked,
         )
 
     def read(self, selected: list[str], **how: Any) -> dict[str, str]:
@@ -85,6 +122,18 @@ class AnyOrderLoaded(AnyOrder):
             self.loaded.look()
 
         return load_it
+
+    @invariant()
+    def freshness_tells_the_truth(self) -> None:
+        if not self.loaded.ledger:
+            return
+        fresh = "SELECT table_name, complete_as_of FROM ecr_freshness WHERE complete_as_of = read_as_of"
+        for name, at in self.loaded.warehouse.query(fresh):
+            if name in REFERENCE and not TABLES[name].is_asked_again:
+                began, registry = max(one for one in self.was if one[0] <= at)
+                columns = [*registry[name][0]] if registry[name] else TABLES[name].key
+                found = shown(self.loaded.rows[name], columns)
+                assert found == shown(registry[name], columns), f"{name} is not of {at}, but read {began}"
 
     @invariant()
     def versions_of_a_row_do_not_overlap(self) -> None:
@@ -111,6 +160,7 @@ def empty_one_like(warehouse: Warehouse, folder: Path) -> Warehouse:
 def test_any_order_of_runs_leaves_in_a_database_what_the_registry_says(
     server: EcrServer, warehouse: Warehouse, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(MASK_KEY, KEY)
     monkeypatch.setattr(DirectApi, "server", server, raising=False)
     server.keep_requests = False
     in_this_mode = type("AnyOrderInMode", (AnyOrderLoaded,), {"mode": mode, "like": warehouse})
