@@ -25,18 +25,54 @@ _SETTINGS = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", 
 
 
 class Postgres:
-    """A running server; `url(name)` is what its database `name` is reached by."""
+    """A server whose cluster is in `folder`; its log is beside that."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, programs: Path, folder: Path, settings: Sequence[str]) -> None:
+        self.folder = folder
+        self._control = [str(programs / "pg_ctl"), "--pgdata", str(folder / "cluster"), "--wait"]
+        self._log = str(folder / "log")
+        self._settings = [*_SETTINGS, f"unix_socket_directories={folder}", *settings]
+        self._port = free_port()
         self._databases = 0
 
-    def new_database(self) -> str:
-        """Makes an empty database; its URL."""
+    def start(self) -> None:
+        """Starts it, on the port that it had before."""
+        options = " ".join(f"-c {setting}" for setting in self._settings)
+        started = [*self._control, "--log", self._log, "--options", f"-p {self._port} {options}", "start"]
+        subprocess.run(_unprivileged(started), check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def stop(self) -> None:
+        """Ends it as a crash does: what it had committed is there when it is started again, and nothing else."""
+        stopped = [*self._control, "--mode", "immediate", "stop"]
+        subprocess.run(_unprivileged(stopped), check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """While it is down, after a crash."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def new_database(self, options: str = "") -> str:
+        """Makes an empty database, with these options of CREATE DATABASE; its URL."""
         self._databases += 1
         name = f"warehouse_{self._databases}"
-        self.rows(self._url("postgres"), f"CREATE DATABASE {name}")
+        self.rows(self._url("postgres"), f"CREATE DATABASE {name} {options}")
         return self._url(name)
+
+    @contextmanager
+    def database_in(self, folder: Path) -> Iterator[str]:
+        """A database that has its files in `folder`, which is the server's from then on; its URL."""
+        _hand_over(folder)
+        self.rows(self._url("postgres"), f"CREATE TABLESPACE {folder.name} LOCATION '{folder}'")
+        url = self.new_database(f"TABLESPACE {folder.name}")
+        try:
+            yield url
+        finally:
+            for dropped in (f"DATABASE {url.rpartition('/')[2]}", f"TABLESPACE {folder.name}"):
+                self.rows(self._url("postgres"), f"DROP {dropped}")
 
     def rows(self, url: str, sql: str) -> list[tuple[Any, ...]]:
         """What a statement returns, in UTC; its tables are those of aws_ecr."""
@@ -58,6 +94,23 @@ class Postgres:
     def _url(self, database: str) -> str:
         # The server asks for no password, but dlt does not take credentials without one.
         return f"postgresql://{_SUPERUSER}:unasked@127.0.0.1:{self._port}/{database}"
+
+
+@contextmanager
+def table_locked(url: str, table: str) -> Iterator[Callable[[], int]]:
+    """While nobody else can write to a table; tells how many wait for that. A crash of the server ends it, too."""
+    connection = psycopg2.connect(url)
+    try:
+        cursor = connection.cursor()
+        cursor.execute(f"SET search_path = aws_ecr; LOCK TABLE {table} IN SHARE MODE")
+
+        def waiting() -> int:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted")
+            return int(cursor.fetchone()[0])
+
+        yield waiting
+    finally:
+        connection.close()
 
 
 @contextmanager
@@ -83,28 +136,23 @@ def loading_lock_held(url: str, dataset: str) -> Iterator[Callable[..., int]]:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
-    """A started server with an empty cluster."""
+def postgres_server(*settings: str) -> Iterator[Postgres]:
+    """A started server with an empty cluster, and with these settings beside those that it always has."""
     programs = _programs()
     assert programs is not None, "there is neither a Postgres installed here nor the package that brings one"
     # Not in pytest's folder, which the user postgres may not enter.
     folder = Path(tempfile.mkdtemp(prefix="ecr-source-postgres-"))
-    port = free_port()
     try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, _system_user())
+        _hand_over(folder)
         cluster = str(folder / "cluster")
         initdb = ["--pgdata", cluster, "--username", _SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-sync"]
         subprocess.run(_unprivileged([str(programs / "initdb"), *initdb]), check=True, capture_output=True, cwd="/")
-        control = [str(programs / "pg_ctl"), "--pgdata", cluster, "--wait", "--log", str(folder / "log")]
-        options = " ".join(f"-c {setting}" for setting in [*_SETTINGS, f"unix_socket_directories={folder}"])
-        start = [*control, "--options", f"-p {port} {options}", "start"]
-        subprocess.run(_unprivileged(start), check=True, stdout=subprocess.DEVNULL, cwd="/")
+        server = Postgres(programs, folder, settings)
+        server.start()
         try:
-            yield Postgres(port)
+            yield server
         finally:
-            stop = [*control, "--mode", "immediate", "stop"]
-            subprocess.run(_unprivileged(stop), check=True, stdout=subprocess.DEVNULL, cwd="/")
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -140,6 +188,12 @@ def packaged_programs(package: str, folder: str) -> Path | None:
 def _unprivileged(command: Sequence[str]) -> list[str]:
     """The server refuses to run as root."""
     return ["runuser", "-u", _system_user(), "--", *command] if os.geteuid() == 0 else list(command)
+
+
+def _hand_over(folder: Path) -> None:
+    """Makes the folder the server's."""
+    if os.geteuid() == 0:
+        shutil.chown(folder, _system_user())
 
 
 def _system_user() -> str:

@@ -175,8 +175,9 @@ def _told_as_load_failed(folder: WorkingFolder) -> Iterator[None]:
             if isinstance(cause, (EcrSourceError, KeyboardInterrupt)):
                 raise cause from failure
         step = failure.step if isinstance(failure, PipelineStepFailed) else "load"
+        reason = " ".join(str(causes[-1]).split()).rstrip(".")
         raise LoadFailed(
-            f"cannot {step} what was read: {' '.join(str(causes[-1]).split())}; the next run goes on from here"
+            f"cannot {step} what was read: {reason}; the next run goes on from here"
             f' ("{_give_up(folder)}" gives up what waits)'
         ) from failure
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pytest
 
 from ecr_source import catalog
 from tests.conftest import Row
+from tests.disks import mounted, remount
 from tests.server.ecr_server import (
     ACCESS_KEY,
     BROKEN,
@@ -174,7 +173,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(ecr: Ecr, server: EcrSer
 def test_a_database_in_a_read_only_place_is_refused(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "size=8m") as disk:
         assert ecr("run", "--database", str(disk / "ecr.duckdb")).returncode == COMPLETE
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        remount(disk, "ro")
         calls = server.calls["DescribeRepositories"]
         done = ecr("run", "--database", str(disk / "ecr.duckdb"))
     assert_refused(done, UNUSABLE, "it cannot be written; change its permissions")
@@ -265,7 +264,7 @@ def test_a_full_disk_while_loading_loses_nothing(ecr: Ecr, server: EcrServer, tm
     with mounted(tmp_path / "disk", "size=3m") as disk:
         arguments = ("run", "--database", str(disk / "ecr.duckdb"))
         assert_refused_while_loading(ecr(*arguments))
-        subprocess.run(["mount", "-o", "remount,size=256m", str(disk)], check=True)
+        remount(disk, "size=256m")
         calls = server.calls["DescribeRepositories"]
         assert ecr(*arguments).returncode == COMPLETE
         assert server.calls["DescribeRepositories"] > calls
@@ -370,21 +369,6 @@ def test_throttling_for_a_while_is_waited_out_and_counted(ecr: Ecr, server: EcrS
     ((rows, throttled),) = query("SELECT rows, throttled FROM extraction_scopes WHERE table_name = 'repositories'")
     assert rows == 41
     assert throttled == server.calls["DescribeRepositories"] - 21 > 0
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system of its own at `folder`. Skips the test where it may not be mounted; in CI that is a failure."""
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
-    if done.returncode and os.environ.get("CI"):
-        pytest.fail(f"CI may mount file systems: {done.stderr}")
-    if done.returncode:
-        pytest.skip("needs root, to mount a small file system for a database to be on")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def _free_port() -> int:
