@@ -206,7 +206,7 @@ class Table:
         first = Filling(self.operation, self.rows, self.columns, outer=self.outer, whatever_comes=self.whatever_comes)
         return (first, *self.also)
 
-    @property
+    @cached_property
     def operations(self) -> tuple[Operation, ...]:
         """The operations that fill the table, each once."""
         return tuple(dict.fromkeys(filling.operation for filling in self.fillings))

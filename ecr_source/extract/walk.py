@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from ecr_source import catalog
@@ -236,7 +236,7 @@ class _ScopeWalk:
         operations = [operation for operation in table.operations if operation in self._readings]
         readings = [self._readings[operation] for operation in operations]
         counted = [reading for reading in readings if not self._is_replaced(reading)]
-        first = [operation for operation in self._readings if self._first_table(operation) is table]
+        first = [operation for operation in self._readings if self._first_tables[operation] is table]
         excepted = {name for reading in counted for name in reading.failures.repositories}
         return TableRead(
             table=table,
@@ -251,9 +251,14 @@ class _ScopeWalk:
             is_postponed=any(reading.is_postponed for reading in counted),
         )
 
-    def _first_table(self, operation: Operation) -> Table:
-        """The table whose row tells what the calls of `operation` cost; the others come with its responses."""
-        return next(table for table in self._tables if operation in catalog.operations_of([table]))
+    @cached_property
+    def _first_tables(self) -> dict[Operation, Table]:
+        """The table whose row tells what the calls of an operation cost; the others come with its responses."""
+        found: dict[Operation, Table] = {}
+        for table in self._tables:
+            for operation in catalog.operations_of([table]):
+                found.setdefault(operation, table)
+        return found
 
 
 def _stages(operations: Sequence[Operation]) -> list[list[Operation]]:
