@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, SSLError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError, SSLError
 
 from ecr_source.aws.access import ACCOUNT_PLACE, account_of_role
 from ecr_source.aws.error_codes import CALL_ERRORS, REJECTED_CODES, code_of, message_of
@@ -52,7 +51,7 @@ def identify(session: AccountSession, region: str) -> Caller:
             if code_of(error) not in REJECTED_CODES:
                 raise CredentialsRejected(_sentence(candidate, error)) from error
             rejected = error
-        except (BotoCoreError, ResponseParserError, KeyError) as error:
+        except CALL_ERRORS as error:
             raise CredentialsRejected(_sentence(candidate, error)) from error
     assert rejected is not None
     raise CredentialsRejected(_sentence(region, rejected)) from rejected

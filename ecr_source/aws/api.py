@@ -126,7 +126,7 @@ class Api:
         client: BaseClient = self.connection.clients[operation.service]
         try:
             answer = getattr(client, xform_name(operation.name))(**parameters)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, *NOT_RENEWED) as error:
             raise self._loss(error, operation) or failed_call(error, operation, parameters, str(self.scope)) from error
         if BODY not in answer:  # the status was 200, so that botocore, having retried, raises nothing
             raise CallFailed(
@@ -258,7 +258,7 @@ class Api:
             self.notes[operation] = preferred.without
             return response
 
-    def _loss(self, error: ClientError | BotoCoreError, operation: Operation) -> ScopeLost | None:
+    def _loss(self, error: Exception, operation: Operation) -> ScopeLost | None:
         """The loss of the whole scope, if `error` means that; from then on no call is made."""
         code, name = code_of(error), str(operation)
         if isinstance(error, ClientError) and error.operation_name == "AssumeRole":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Any
 
 from botocore.exceptions import (
@@ -19,9 +20,6 @@ from botocore.parsers import ResponseParserError
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.table import Operation
 from ecr_source.errors import Absent, CallFailed, Denied, Disabled, Gone, NotOffered
-
-CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError)
-"""What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
 
 DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 GONE_CODES = {"RepositoryNotFoundException", "ImageNotFoundException"}
@@ -42,12 +40,21 @@ REJECTED_CODES = {*EXPIRED_CODES, *DISABLED_CODES, "InvalidSignatureException", 
 
 NOT_RENEWED = (
     CredentialRetrievalError,
+    JSONDecodeError,
     MetadataRetrievalError,
+    OSError,
     RefreshWithMFAUnsupportedError,
     SSOError,
     TokenRetrievalError,
 )
-"""What botocore raises where credentials have ended and nobody gives new ones."""
+"""What a call raises where credentials have ended and nobody gives new ones.
+
+An OSError or a JSONDecodeError is that of a file or a process that has credentials: what befalls the network and the
+answers of services botocore calls otherwise.
+"""
+
+CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError, *NOT_RENEWED)
+"""What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
 
 RENEWING = {"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateToken", "GetRoleCredentials"}
 """The operations by which botocore renews credentials, in the midst of another call."""
@@ -63,9 +70,7 @@ def message_of(error: Exception) -> str:
     return error.response["Error"].get("Message", "") if isinstance(error, ClientError) else ""
 
 
-def failed_call(
-    error: ClientError | BotoCoreError, operation: Operation, asked: Mapping[str, Any], place: str
-) -> CallFailed:
+def failed_call(error: Exception, operation: Operation, asked: Mapping[str, Any], place: str) -> CallFailed:
     """What `error` means for a call with the parameters `asked`: a `CallFailed`, or one of its subclasses."""
     resource = _resource(operation, asked)
     where = f"cannot call {operation}{f' of {resource}' if resource else ''} in {place}"

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.session import Session as BotocoreSession
 
 from ecr_source.aws.access import Access
+from ecr_source.aws.error_codes import NOT_RENEWED
 from ecr_source.catalog.model import botocore_session
 from ecr_source.errors import ConfigurationError
 from ecr_source.redaction import redact_secrets_of
@@ -108,7 +109,7 @@ def open_session(access: Access) -> AccountSession:
 def _credentials(session: boto3.Session) -> Credentials:
     try:
         credentials = session.get_credentials()
-    except BotoCoreError as error:
+    except (BotoCoreError, *NOT_RENEWED) as error:
         raise ConfigurationError(f"the AWS credentials cannot be read: {error}") from error
     if credentials is None:
         raise ConfigurationError(

@@ -377,8 +377,9 @@ def _free_port() -> int:
         return port
 
 
+@pytest.mark.parametrize("exit_code", [0, 1])
 def test_credentials_that_a_process_does_not_renew_end_their_scope_at_once(
-    ecr: Ecr, server: EcrServer, query: Query, tmp_path: Path
+    ecr: Ecr, server: EcrServer, query: Query, tmp_path: Path, exit_code: int
 ) -> None:
     server.registry().fill(40)
     # They are about to expire whenever it is asked, so that botocore asks for each call.
@@ -387,7 +388,9 @@ def test_credentials_that_a_process_does_not_renew_end_their_scope_at_once(
     (tmp_path / "told.json").write_text(json.dumps(told))
     script = tmp_path / "credentials.sh"
     script.write_text(
-        f'#!/bin/sh\necho >> {tmp_path}/asked\n[ "$(wc -l < {tmp_path}/asked)" -le 12 ] && cat {tmp_path}/told.json\n'
+        f"#!/bin/sh\necho >> {tmp_path}/asked\n"
+        f'[ "$(wc -l < {tmp_path}/asked)" -le 12 ] && exec cat {tmp_path}/told.json\n'
+        f"exit {exit_code}\n"
     )
     script.chmod(0o700)
     (tmp_path / "config").write_text(f"[profile process]\nregion = eu-west-1\ncredential_process = {script}\n")

@@ -1,4 +1,4 @@
-"""The operations that ask about accounts, not about registries: those of sts, organizations, ec2 and account."""
+"""The operations that ask about accounts, not about registries: those of sts, sso, organizations, ec2 and account."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class AccountOperations:
         return {
             "GetCallerIdentity": self.accounts.get_caller_identity,
             "sts:AssumeRole": self.accounts.assume_role,
+            "sts:AssumeRoleWithWebIdentity": self.accounts.assume_role,
+            "sso:GetRoleCredentials": self.accounts.get_role_credentials,
             "organizations:ListAccounts": self.organization.list_accounts,
             "organizations:ListRoots": self.organization.list_roots,
             "organizations:ListOrganizationalUnitsForParent": self.organization.list_organizational_units_for_parent,

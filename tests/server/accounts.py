@@ -119,6 +119,8 @@ class Accounts:
         Raises:
             AnswerError: the key is unknown, has expired, or lacks its session token; the region is disabled.
         """
+        if not call.access_key:
+            return Caller("", "", "", call.region)
         account, key = self.account_of(call.access_key), self._temporary.get(call.access_key)
         stolen = key is not None and key.session_token != call.session_token
         if account is None or stolen or self._is_disabled(call.region, account):
@@ -147,17 +149,37 @@ class Accounts:
             sentence = f"User: {{user}} is not authorized to perform: {{action}} on resource: {parameters['RoleArn']}"
             raise AnswerError("AccessDeniedException", sentence)
         name = parameters["RoleSessionName"]
-        self.assumed.append(AssumedRole(role.arn, external_id, name, caller.region))
-        number = len(self.assumed)
-        access_key, token = f"ASIATEST{number:012}", f"token of {number}"
-        key = TemporaryKey(role, name, token, time.time() + role.seconds, role.calls)
-        self._temporary[access_key] = key
+        access_key, key = self._issue(role, external_id, name, caller.region)
         return {
             "Credentials": {
                 "AccessKeyId": access_key,
                 "SecretAccessKey": "secret",
-                "SessionToken": token,
+                "SessionToken": key.session_token,
                 "Expiration": key.expires_at,
             },
             "AssumedRoleUser": {"AssumedRoleId": f"AROA:{name}", "Arn": key.arn},
         }
+
+    def get_role_credentials(self, caller: Caller, parameters: Item) -> Item:
+        """What IAM Identity Center gives who is signed in, for a role that was added."""
+        role = self._roles.get(f"arn:aws:iam::{parameters['accountId']}:role/{parameters['roleName']}")
+        if role is None:
+            raise AnswerError("ForbiddenException", "No access", 403)
+        access_key, key = self._issue(role, None, "reader", caller.region)
+        return {
+            "roleCredentials": {
+                "accessKeyId": access_key,
+                "secretAccessKey": "secret",
+                "sessionToken": key.session_token,
+                "expiration": int(key.expires_at * 1000),
+            }
+        }
+
+    def _issue(self, role: Role, external_id: str | None, name: str, region: str) -> tuple[str, TemporaryKey]:
+        """A new key of the role, and its id."""
+        self.assumed.append(AssumedRole(role.arn, external_id, name, region))
+        number = len(self.assumed)
+        access_key = f"ASIATEST{number:012}"
+        key = TemporaryKey(role, name, f"token of {number}", time.time() + role.seconds, role.calls)
+        self._temporary[access_key] = key
+        return access_key, key

@@ -1,6 +1,6 @@
 """An endpoint of ECR and the services around it that serves registries from memory and can be told to misbehave.
 
-It answers ecr, ecr-public, tagging, inspector2, sts, organizations, account and ec2 (DescribeRegions) over HTTP.
+It answers ecr, ecr-public, tagging, inspector2, sts, sso, organizations, account and ec2 (DescribeRegions) over HTTP.
 Requests are checked against botocore's service models, and what the endpoint was asked is counted. Accounts are told
 apart by access key, regions and services by the signature's scope, as AWS does.
 """
@@ -79,6 +79,7 @@ _INVALID = {
     "ec2": "InvalidParameterValue",
     "inspector2": "ValidationException",
     "organizations": "InvalidInputException",
+    "sso": "InvalidRequestException",
     "sts": "ValidationError",
 }
 

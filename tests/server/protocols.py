@@ -32,6 +32,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "ecr-public": "json",
     "inspector2": "rest-json",
     "organizations": "json",
+    "sso": "rest-json",
     "sts": "query",
     "tagging": "json",
 }
@@ -71,7 +72,10 @@ def service_model(service: str) -> ServiceModel:
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked for and by whom: service and region are those of the signature."""
+    """What is asked for and by whom: service and region are those of the signature.
+
+    A call that carries another proof of who asks is not signed: it has neither a region nor an access key.
+    """
 
     service: str
     operation: str
@@ -89,14 +93,27 @@ class Call:
 
 
 def read_call(request: Request) -> Call | None:
-    """The call that a request makes; None when it is not signed."""
+    """The call that a request makes; None when nothing in it says who asks."""
     scope = _SCOPE.search(request.headers.get(b"authorization", b""))
     if scope is None:
-        return None
+        return _unsigned_call(request)
     access_key, region, service = (part.decode() for part in scope.groups())
     token = request.headers.get(b"x-amz-security-token")
     operation, parameters = _asked(request, service)
     return Call(service, operation, region, access_key, token.decode() if token else None, parameters)
+
+
+def _unsigned_call(request: Request) -> Call | None:
+    path, _, query = request.path.partition("?")
+    bearer = request.headers.get(b"x-amz-sso_bearer_token")
+    if bearer is not None:
+        asked = dict(parse_qsl(query))
+        parameters = {"roleName": asked["role_name"], "accountId": asked["account_id"], "accessToken": bearer.decode()}
+        return Call("sso", _operation_at("sso", request.method, path), "", "", None, parameters)
+    fields = dict(parse_qsl(request.body.decode()))
+    if fields.get("Action") == "AssumeRoleWithWebIdentity":
+        return Call("sts", fields["Action"], "", "", None, _query_parameters("sts", fields))
+    return None
 
 
 def _asked(request: Request, service: str) -> tuple[str, Item]:
