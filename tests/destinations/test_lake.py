@@ -22,6 +22,7 @@ import polars
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.pipeline.exceptions import PipelineStepFailed
 from typer.testing import CliRunner
 
@@ -39,7 +40,7 @@ from tests.conftest import environment as command_environment
 from tests.postgres import free_port
 from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
-from tests.server.registry import CREATED_AT
+from tests.server.registry import CREATED_AT, basic_finding
 from tests.whole.registry_changes import furnish, image_of, push, rescan
 from tests.whole.scope_contents import Rows, columns_of, environment, in_order
 
@@ -115,9 +116,13 @@ class Lake:
         return client.load_open_table("iceberg", table.name).scan().to_arrow()
 
     def _pipeline(self) -> dlt.Pipeline:
+        return self.pipeline(str(self._folder / f"pipelines-{self._runs}"))
+
+    def pipeline(self, folder: str) -> dlt.Pipeline:
+        """A pipeline into it, with its working folder below `folder`."""
         return dlt.pipeline(
             "ecr",
-            pipelines_dir=str(self._folder / f"pipelines-{self._runs}"),
+            pipelines_dir=folder,
             destination=make_destination("filesystem", self._folder),
             dataset_name="aws_ecr",
         )
@@ -385,6 +390,48 @@ def test_a_second_run_asks_no_image_again(
     lake.load()
     assert server.calls["DescribeImageScanFindings"] == 1
     assert lake.query("SELECT count(*) FROM image_scans") == [(1,)]
+
+
+@in_a_folder
+@pytest.mark.parametrize(
+    ("table_format", "mode"),
+    [
+        ("delta", "snapshot"),
+        ("delta", "incremental"),
+        pytest.param(None, "incremental", marks=pytest.mark.nightly),
+        pytest.param("iceberg", "incremental", marks=pytest.mark.nightly),
+    ],
+)
+def test_an_image_with_more_findings_than_memory_is_for_is_there_once_after_a_script_was_interrupted(
+    server: EcrServer,
+    place: Place,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    table_format: str | None,
+    mode: str,
+) -> None:
+    monkeypatch.setattr("ecr_source.extract.response_rows.BYTES_OF_A_LISTING", 2_000)
+    server.page_size = 3
+    server.repeat_last_item = True
+    server.registry().put("api")
+    digest = server.registry().put_image("api")["imageDigest"]
+    server.registry().scan("api", digest, [basic_finding(f"CVE-{n}", "openssl", "1.1") for n in range(40)])
+    arguments: dict[str, Any] = {"table_format": table_format, "mode": mode, "tables": ["findings"]}
+    lake = Lake(server, place, tmp_path, **arguments)
+    script = lake.pipeline(get_dlt_pipelines_dir())
+    script.extract(ecr_source(regions=["eu-west-1"], endpoint_url=server.url, **arguments))
+    options = ["run", "--destination", "filesystem", "--region", "eu-west-1", "--endpoint-url", server.url]
+    options += ["--table", "findings", "--mode", mode]
+    options += ["--table-format", table_format] if table_format else []
+    # What is asked again replaces what is there; in incremental mode it would be appended.
+    options += ["--findings-max-age", "0"] if mode == "snapshot" else []
+    for runs in (2, 3):
+        done = CliRunner().invoke(app, options)
+        assert done.exit_code == 0, done.stderr
+        assert lake.query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(runs,)]
+        assert lake.query("SELECT count(*) FROM image_scans") == [(1,)]
+        assert lake.query("SELECT count(*), count(DISTINCT finding_id) FROM image_scan_findings") == [(40, 40)]
+        assert lake.query("SELECT DISTINCT outcome FROM extraction_images") == [("complete",)]
 
 
 RUN = ["run", "--destination", "filesystem", "--region", "eu-west-1", "--table", "repositories.repositories"]
