@@ -6,7 +6,7 @@ import dataclasses
 import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from ecr_source import catalog, ecr_source
 from ecr_source.aws import decode
+from ecr_source.catalog import model as botocore_models
 from ecr_source.catalog.column import Member, OfScope
 from ecr_source.catalog.coverage import named_paths
 from ecr_source.catalog.model import scalar_paths
@@ -172,7 +173,7 @@ def add_gadgets(model: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def gadgets(server: EcrServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def gadgets(server: EcrServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A service model with one operation more, a server that serves it, and one catalog entry."""
     version = "ecr/2015-09-21"
     original = Path(botocore.__file__).parent / "data" / version / "service-2.json.gz"
@@ -191,6 +192,19 @@ def gadgets(server: EcrServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     server.model = botocore.session.get_session().get_service_model("ecr")
     server.operations["DescribeGadgets"] = describe_gadgets
     monkeypatch.setattr(catalog, "TABLES", [*catalog.TABLES, GADGETS])
+    forget_models()
+    yield
+    forget_models()
+
+
+def forget_models() -> None:
+    """Has botocore's models read again."""
+    for cached in (
+        botocore_models.shared_session,
+        botocore_models._service_model,
+        botocore_models.operation_model,
+    ):
+        cached.cache_clear()
 
 
 @pytest.mark.usefixtures("gadgets")

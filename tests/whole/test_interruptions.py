@@ -106,7 +106,8 @@ def test_ctrl_c_while_reading_loses_nothing(
 
 
 HELD_AFTER_THE_FIRST_JOB = """
-import signal, sys
+import sys
+from dlt.common.runtime.signals import exit_event
 from dlt.load.load import Load
 from ecr_source.cli.commands import main
 
@@ -117,7 +118,7 @@ def hold(load, *arguments):
     if completed[1]:
         Load.complete_jobs = complete_jobs
         print("held", file=sys.stderr, flush=True)
-        signal.pause()
+        exit_event.wait()
     return completed
 
 Load.complete_jobs = hold
