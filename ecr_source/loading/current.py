@@ -42,6 +42,7 @@ def current_loads() -> LoadedBefore | None:
 
 @lru_cache(maxsize=1)
 def _loads(pipeline: dlt.Pipeline, load_id: str) -> LoadedBefore | None:
+    """Found out once for each load."""
     is_made = EXTRACTION_SCOPES.name in dlt.current.source().selected_resources
     if not is_made and Dataset(pipeline).last_run is None:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from ecr_source import catalog, ecr_source
 from ecr_source.extract.image_selection import Bounds
@@ -21,7 +21,7 @@ from tests.conftest import make_pipeline
 from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import EcrServer
 from tests.warehouse import ON_EACH, DuckDbFile, PostgresDatabase, Warehouse
-from tests.whole.plain_dataset import REGION, DirectApi, Row, shown
+from tests.whole.plain_dataset import REGION, DirectApi, Row, now, shown
 from tests.whole.test_any_order import REFERENCE, SELECTIONS, TABLES, AnyOrder
 
 ORDERS = int(os.environ.get("ECR_SOURCE_LOADED_ORDERS", "8"))
@@ -52,7 +52,7 @@ class LoadedDataset:
 
 
 class AnyOrderLoaded(AnyOrder):
-    """A registry that changes, and a database that is loaded now and then, from two machines."""
+    """A registry that changes, and a database that is loaded now and then, in Postgres from two machines."""
 
     mode: str
     like: Warehouse
@@ -111,6 +111,13 @@ class AnyOrderLoaded(AnyOrder):
         outcome = load(self.here, self.source(selected, **how))
         self.loaded.look()
         return {one.table: one.status for one in outcome.tables if one.table in selected}
+
+    # Into a DuckDB file one run loads at a time.
+    @precondition(lambda self: isinstance(self.like, PostgresDatabase) and self.load_beside is None)
+    @rule(selected=SELECTIONS)
+    def begin_beside(self, selected: list[str]) -> None:
+        self.load_beside = self.read_beside(selected)
+        self.beside_ended_at = now()
 
     def read_beside(self, selected: list[str]) -> Callable[[], None]:
         self.there.sync_destination()
