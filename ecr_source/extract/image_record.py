@@ -47,6 +47,7 @@ class ImageRecord:
         folder.mkdir(parents=True, exist_ok=True)
         self._is_all_there_is = False
         self._was_loaded = True
+        self._others: set[str] = set()
         self._standing = _SCHEMA.empty_table().select(IMAGE)
         self._path = folder / f"{scope.registry_id} {scope.region} {operation} images.parquet"
         self._scope = scope
@@ -90,8 +91,9 @@ class ImageRecord:
         filled = [table for table in TABLES if self._operation in table.operations]
         loaded = {table.name for table in filled if parents.earlier.last_read(table, self._scope) != NEVER}
         self._was_loaded = bool(loaded)
+        self._others = loaded - self._for_tables
         self._standing = choice.standing
-        self._gone(_of_repositories_read(choice.gone, parents), loaded - self._for_tables, now)
+        self._gone(_of_repositories_read(choice.gone, parents), self._others, now)
         return choice
 
     def forget(self, images: Sequence[Mapping[str, Any]]) -> None:
@@ -127,7 +129,8 @@ class ImageRecord:
         images of the scope but for those whose answer stands and those that could not be asked.
         """
         repositories = tuple(sorted(named)) if named is not None else None
-        if self._was_loaded and not self._is_all_there_is and (repositories is not None or excepted):
+        is_all_read = repositories is None and not excepted and not self._others
+        if self._was_loaded and not self._is_all_there_is and not is_all_read:
             self.add([(dict.fromkeys(IMAGE, _OTHERS), UNKNOWN, datetime.now(UTC))])
         self._writer.close()
         constants = {"operation": str(self._operation)}

@@ -382,6 +382,18 @@ def test_what_only_basic_scanning_tells_is_gone_when_inspector_tells_all(
     assert query("SELECT count(*) FROM extraction_images") == [(0,)]
 
 
+def test_what_inspector_told_is_gone_though_another_table_of_findings_was_read_in_between(
+    enhanced: EcrServer, load: Load, query: Query
+) -> None:
+    load(tables=["image_scan_findings"], findings_from="inspector2")
+    assert ("web",) in query("SELECT DISTINCT repository_name FROM image_scan_findings")
+    enhanced.registry().scanning_configuration = {"scanType": "BASIC", "rules": []}
+    del enhanced.registry().repositories["web"]
+    load(tables=["image_scans"])
+    load(tables=["image_scan_findings"])
+    assert ("web",) not in query("SELECT DISTINCT repository_name FROM image_scan_findings")
+
+
 def test_a_table_that_never_got_an_answer_gets_it(scanned: EcrServer, load: Load, query: Query) -> None:
     load(tables=["findings"])
     image = scanned.registry().put_image("api", "sha256:api9", ["v9"], days_ago(0))
