@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
+from ecr_source.catalog import TABLES
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.literals import literal
 from ecr_source.statuses import COMPLETE
@@ -131,6 +131,7 @@ def scope_columns(table: Table | RunTable) -> list[str]:
 
 def _tables_told_of(table: Table | RunTable) -> list[str]:
     """The names that `extraction_scopes` has for the readings that fill the table."""
-    if table is not EXTRACTION_IMAGES:
+    if isinstance(table, Table) and not table.is_asked_again:
         return [table.name]
+    # Rows of single images without the record of what was asked, or the record without them, would stay for ever.
     return [one.name for one in TABLES if one.is_asked_again]

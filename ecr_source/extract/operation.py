@@ -72,7 +72,7 @@ class Reading:
 
     `jobs` are the calls to make, in any order and at the same time, none where it `is_offered` no more than lately;
     `finish`, afterwards, leaves the `status`, the `files`, the `failures` with the repositories that they except, and,
-    if the budget ended, where the next run `resumes_at`.
+    if the budget ended, where the next run `resumes_at`. What is loaded since it `began_at` this time is newer.
     """
 
     api: Api
@@ -81,6 +81,7 @@ class Reading:
     folder: Path
     names: Sequence[str] | None
     observe: Callable[[Table, int], None]
+    began_at: datetime
     is_offered: bool = True
     status: str = COMPLETE
     note: str = ""
@@ -92,7 +93,7 @@ class Reading:
     def __post_init__(self) -> None:
         self.failures = Failures(self.operation)
         self._answers = Answers(
-            self.api, self.operation, self.tables, self.folder, self.started_at, self._malformed, self.observe
+            self.api, self.operation, self.tables, self.folder, self.began_at, self._malformed, self.observe
         )
         self._lock = threading.Lock()
         self._answered = 0

@@ -171,13 +171,17 @@ class _ScopeWalk:
     def _read_stage(self, operations: Sequence[Operation]) -> None:
         jobs = {}
         for operation in operations:
+            tables = [table for table in self._spooled() if operation in table.operations]
+            # Tables of single images and the record of what was asked are loaded together, or none of them is.
+            is_of_images = any(table.is_asked_again for table in tables)
             reading = Reading(
                 self._api,
                 operation,
-                [table for table in self._spooled() if operation in table.operations],
+                tables,
                 self._walk.folder,
                 self._walk.names or None,
                 partial(self._walk.observer.rows_read, self._api.scope),
+                self._started_at if is_of_images else datetime.now(UTC),
                 is_offered=not self._walk.earlier.lacks(operation, self._api.scope),
             )
             self._readings[operation] = reading
@@ -226,7 +230,7 @@ class _ScopeWalk:
         if parents is None or not parents.earlier.answers(operation, self._api.scope).num_rows:
             return ()
         tables = [table for table in self._tables if table.operations == (operation,)]
-        reading = Reading(self._api, operation, tables, self._walk.folder, None, lambda _, __: None)
+        reading = Reading(self._api, operation, tables, self._walk.folder, None, lambda _, __: None, self._started_at)
         return reading.emptied(parents).values()
 
     def _is_replaced(self, reading: Reading) -> bool:

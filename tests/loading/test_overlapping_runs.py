@@ -107,6 +107,21 @@ def test_images_of_which_both_asked_have_the_later_answers_and_are_not_asked_aga
     assert names == {"CVE-2"}
 
 
+def test_images_that_are_gone_do_not_come_back_by_a_table_that_only_the_earlier_run_read(
+    server: EcrServer, query: Query, machines: list[Machine], mode: str
+) -> None:
+    early, late = machines
+    early.read()
+    change(server)
+    late.run(tables=["image_scan_findings"])
+    early.load()
+    late.run()
+    tables = everything(query, mode)
+    assert {row[1] for rows in tables.values() for row in rows} == {"new"}
+    current = "WHERE _dlt_valid_to IS NULL" if mode == "history" else ""
+    assert query(f"SELECT DISTINCT repository_name FROM image_scans {current}") == [("new",)]
+
+
 def change(server: EcrServer) -> None:
     for region in REGIONS:
         registry = server.registry(region)

@@ -102,10 +102,9 @@ class PlainDataset(Earlier):
         self.ledger += [(one.table.name, one.status, one.started_at, one.resumes_at) for one in read.tables]
 
     def _has_later(self, table: Table | RunTable, began_at: datetime) -> bool:
-        """Whether a complete reading of the table is there that began later; of the record, of any table it is for."""
-        told_of = (
-            {one.name for one in catalog.TABLES if one.is_asked_again} if isinstance(table, RunTable) else {table.name}
-        )
+        """Whether a complete reading that began later is there: of the table, or of any that is asked of images."""
+        of_images = {one.name for one in catalog.TABLES if one.is_asked_again}
+        told_of = of_images if isinstance(table, RunTable) or table.name in of_images else {table.name}
         return any(name in told_of and status == COMPLETE and at > began_at for name, status, at, _ in self.ledger)
 
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:

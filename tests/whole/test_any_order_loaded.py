@@ -178,5 +178,6 @@ def test_any_order_of_runs_leaves_in_a_database_what_the_registry_says(
         database=None,
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
+        derandomize=False,
     )
     run_state_machine_as_test(in_this_mode, settings=played)
