@@ -113,7 +113,7 @@ class Dataset:
     def opened(self) -> Iterator[None]:
         """While it lasts all is asked over one connection: to open one takes 50 ms of processor."""
         with ExitStack() as stack:
-            with suppress(SqlClientNotAvailable):
+            with suppress(SqlClientNotAvailable):  # files: they have no connection, and each question says so
                 self._client = stack.enter_context(self._destination.open_tables(self._pipeline))
             try:
                 yield

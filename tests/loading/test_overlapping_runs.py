@@ -115,6 +115,7 @@ def test_images_that_are_gone_do_not_come_back_by_a_table_that_only_the_earlier_
     change(server)
     late.run(tables=["image_scan_findings"])
     early.load()
+    assert query("SELECT DISTINCT complete_as_of FROM ecr_freshness WHERE table_name = 'image_scans'") == [(None,)]
     late.run()
     tables = everything(query, mode)
     assert {row[1] for rows in tables.values() for row in rows} == {"new"}

@@ -85,6 +85,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.refused: set[tuple[str, str]] = set()
         self.load_beside: Callable[[], None] | None = None
         self.beside_ended_at = now()
+        self.may_overlap = True
 
     def teardown(self) -> None:
         self.folder.cleanup()
@@ -218,7 +219,7 @@ class AnyOrder(RuleBasedStateMachine):
     def run_with_a_budget(self, selected: list[str], calls: int) -> None:
         self.read(selected, max_calls=calls, without=catalog.not_called("ecr"))
 
-    @precondition(lambda self: self.load_beside is None)
+    @precondition(lambda self: self.may_overlap and self.load_beside is None)
     @rule(selected=SELECTIONS)
     def begin_beside(self, selected: list[str]) -> None:
         """A run reads on another machine, and is not loaded yet."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from ecr_source import catalog, ecr_source
 from ecr_source.extract.image_selection import Bounds
@@ -21,7 +21,7 @@ from tests.conftest import make_pipeline
 from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import EcrServer
 from tests.warehouse import ON_EACH, DuckDbFile, PostgresDatabase, Warehouse
-from tests.whole.plain_dataset import REGION, DirectApi, Row, now, shown
+from tests.whole.plain_dataset import REGION, DirectApi, Row, shown
 from tests.whole.test_any_order import REFERENCE, SELECTIONS, TABLES, AnyOrder, seeded
 
 ORDERS_GIVEN = os.environ.get("ECR_SOURCE_LOADED_ORDERS")
@@ -64,6 +64,7 @@ class AnyOrderLoaded(AnyOrder):
         warehouse = empty_one_like(self.like, folder)
         self.here, self.there = (make_pipeline(folder / name, warehouse) for name in ("here", "there"))
         self.loaded = LoadedDataset(warehouse, self.mode)
+        self.may_overlap = isinstance(warehouse, PostgresDatabase)  # into a DuckDB file one run loads at a time
         self.dataset = self.loaded  # type: ignore[assignment]  # it has what the machine asks
 
         self.was: list[tuple[datetime, dict[str, list[Row]]]] = []
@@ -112,13 +113,6 @@ class AnyOrderLoaded(AnyOrder):
         outcome = load(self.here, self.source(selected, **how))
         self.loaded.look()
         return {one.table: one.status for one in outcome.tables if one.table in selected}
-
-    # Into a DuckDB file one run loads at a time.
-    @precondition(lambda self: isinstance(self.like, PostgresDatabase) and self.load_beside is None)
-    @rule(selected=SELECTIONS)
-    def begin_beside(self, selected: list[str]) -> None:
-        self.load_beside = self.read_beside(selected)
-        self.beside_ended_at = now()
 
     def read_beside(self, selected: list[str]) -> Callable[[], None]:
         self.there.sync_destination()

@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseTransientException, DatabaseUndefinedRelation
 
+from ecr_source.catalog import TABLES
 from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def _make_anew(client: SqlClient, view: str, query: str) -> None:
 
 def view_queries() -> Iterator[tuple[str, str]]:
     """The name and the query of each view."""
+    of_images = ", ".join(f"'{table.name}'" for table in TABLES if table.is_asked_again)
     for file in sorted(files(__name__).iterdir(), key=lambda file: file.name):
         if file.name.endswith(".sql"):
-            yield file.name.removesuffix(".sql"), file.read_text()
+            yield file.name.removesuffix(".sql"), file.read_text().replace("{tables_of_images}", of_images)
