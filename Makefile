@@ -1,4 +1,4 @@
-.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-stand-ins airflow hooks dist check bench lock clean
+.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-docs test-stand-ins airflow docs hooks dist check bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-heade
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 \t\2/p' Makefile | expand -t 20
 
-demo: .venv/ready ## load an embedded registry into ecr.duckdb and ask it three questions
+demo: .venv/ready ## load an embedded registry into demo.duckdb and ask it three questions
 	@$(BIN)/ecr-source demo
 
 test: check ## lint, types and all tests
@@ -25,6 +25,12 @@ test-airflow: .venv/ready .venv-airflow/ready ## the tests of the Airflow DAG, i
 
 test-stand-ins: .venv/ready .venv-stand-ins/ready ## the SQL of warehouses, in engines much like them
 	.venv-stand-ins/bin/pytest -W default tests/stand_ins
+
+test-docs: .venv/ready docs ## the site that is made of docs/
+	$(BIN)/pytest tests/docs_site
+
+docs: .venv-docs/ready ## make a site of docs/ in site/; a dead link fails
+	.venv-docs/bin/zensical build --clean --strict
 
 airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two workers and a warehouse, to look at
 	@$(BIN)/python -m tests.airflow
@@ -58,11 +64,12 @@ bench: .venv/ready .venv-bench/ready ## time this project beside the other ways,
 lock: .venv/ready ## write requirements.lock anew, with the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) --group bench --output-file tests/bench/requirements.lock
+	$(LOCK) --group docs --output-file tests/docs_site/requirements.lock
 	$(LOCK) pyproject.toml --extra postgres --group airflow --output-file tests/airflow/requirements.lock
 	$(LOCK) pyproject.toml --extra lake --extra postgres --group stand-ins --output-file tests/stand_ins/requirements.lock
 
 clean: ## delete what was made
-	rm -rf .venv .venv-airflow .venv-bench .venv-lowest .venv-newest .venv-stand-ins .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf site .cache .venv .venv-airflow .venv-bench .venv-docs .venv-lowest .venv-newest .venv-stand-ins .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "installing into .venv (once)"
@@ -78,6 +85,11 @@ clean: ## delete what was made
 	@$(PYTHON) -m venv --without-pip .venv-bench
 	@$(INSTALL) .venv-bench --require-hashes --requirement tests/bench/requirements.lock
 	@touch .venv-bench/ready
+
+.venv-docs/ready: .venv/ready tests/docs_site/requirements.lock
+	@$(PYTHON) -m venv --without-pip .venv-docs
+	@$(INSTALL) .venv-docs --require-hashes --requirement tests/docs_site/requirements.lock
+	@touch .venv-docs/ready
 
 .venv-airflow/ready: .venv/ready tests/airflow/requirements.lock
 	@echo "installing Airflow into .venv-airflow (once)"

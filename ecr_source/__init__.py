@@ -15,15 +15,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ecr_source.destinations.postgres import postgres
     from ecr_source.extract.ledger import Outcome
-    from ecr_source.loading.distributed import find_scopes, load_scopes, write_ledger
+    from ecr_source.loading.distributed import find_mode, find_scopes, load_scopes, write_ledger
     from ecr_source.loading.load import load
     from ecr_source.loading.source import ecr_source, read_outcome
 
-__all__ = ["Outcome", "ecr_source", "find_scopes", "load", "load_scopes", "postgres", "read_outcome", "write_ledger"]
+__all__ = [
+    "Outcome",
+    "ecr_source",
+    "find_mode",
+    "find_scopes",
+    "load",
+    "load_scopes",
+    "postgres",
+    "read_outcome",
+    "write_ledger",
+]
 
 _HOME = {
     "Outcome": "ecr_source.extract.ledger",
     "ecr_source": "ecr_source.loading.source",
+    "find_mode": "ecr_source.loading.distributed",
     "find_scopes": "ecr_source.loading.distributed",
     "load": "ecr_source.loading.load",
     "load_scopes": "ecr_source.loading.distributed",
@@ -31,6 +42,10 @@ _HOME = {
     "read_outcome": "ecr_source.loading.source",
     "write_ledger": "ecr_source.loading.distributed",
 }
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

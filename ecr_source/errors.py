@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from ecr_source.redaction import masked
 from ecr_source.statuses import ABSENT, DENIED, DISABLED, FAILED, GONE, NOT_OFFERED
@@ -42,8 +43,20 @@ class ConfigurationError(EcrSourceError):
     """An option, a setting or the environment is wrong; nothing was read."""
 
 
+class NotLoaded(ConfigurationError):
+    """What is asked for is not there, but a run with these options, and those that say where, would load it."""
+
+    def __init__(self, message: str, options: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.options = options
+
+
 class DestinationUnusable(ConfigurationError):
     """The destination cannot be opened; nothing was read."""
+
+
+class DestinationUnreachable(DestinationUnusable):
+    """The destination does not answer, or somebody else holds it; it may be there later."""
 
 
 class CredentialsRejected(EcrSourceError):

@@ -6,11 +6,12 @@ import base64
 import logging
 import re
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote
 from urllib.request import getproxies
 
-from botocore.hooks import BaseEventHooks
+if TYPE_CHECKING:
+    from botocore.hooks import BaseEventHooks
 
 _MASK = "***"
 

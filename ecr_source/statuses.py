@@ -5,10 +5,19 @@ from __future__ import annotations
 COMPLETE = "complete"
 """Read to the end; of a call, answered."""
 
-PARTIAL = "partial"
-"""Read but for some repositories or images, or only those that were asked for by name."""
+BOUNDED = "bounded"
+"""Read to the end, but for the images that a bound leaves out."""
 
-READ = {COMPLETE, PARTIAL}
+SELECTED = "selected"
+"""All repositories that were asked for by name were read, and no others."""
+
+PARTIAL = "partial"
+"""Read but for some repositories or images that could not be read."""
+
+AS_ASKED = {COMPLETE, BOUNDED, SELECTED}
+"""The statuses of what was read as it was asked for."""
+
+READ = {*AS_ASKED, PARTIAL}
 """The statuses of what was read, so that its rows are loaded."""
 
 POSTPONED = "postponed"
@@ -34,14 +43,30 @@ LEFT_OUT = "left_out"
 CALL_FAILED = "call_failed"
 NOT_ASKED = "not_asked"
 
-NO_ANSWER = {DENIED: "", CALL_FAILED: "", LEFT_OUT: " (by a bound)", NOT_ASKED: " (budget spent)"}
-"""The outcomes of calls that were not answered, or not made, each with a remark."""
+NO_ANSWER = (DENIED, CALL_FAILED, LEFT_OUT, NOT_ASKED)
+"""The outcomes of calls that were not answered, or not made."""
 
 UNANSWERED = {DENIED, CALL_FAILED, NOT_ASKED}
 """Those of them that leave what an earlier call was answered."""
 
-NOT_FOUND = "not_found"
-"""There is none to tell of."""
+NO_POLICY = "no_policy"
+NEVER_SCANNED = "never_scanned"
+NOT_REPLICATED = "not_replicated"
+NOT_SIGNED = "not_signed"
+
+REMARKS = {
+    NEVER_SCANNED: " (so that nobody knows what is in it)",
+    "unsupported": " (it cannot be scanned)",
+    "failed": " (its scan)",
+    "archived": " (it is not scanned while it is)",
+    "pending": " (its scan is under way)",
+    LEFT_OUT: " (by a bound)",
+    NOT_ASKED: " (budget spent)",
+}
+"""What some outcomes mean, where they are listed."""
+
+NONE_YET = {NEVER_SCANNED, NOT_REPLICATED, NOT_SIGNED, "not_found"}
+"""The answers that there is nothing to tell of an image, which can change; the last as earlier versions wrote it."""
 
 UNKNOWN = "unknown"
 """Nothing is noted of it."""

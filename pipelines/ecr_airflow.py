@@ -35,7 +35,7 @@ LONGEST_LABEL = 250
 
 PARAMS = {
     "settings": Param({}, type="object", title="Arguments of ecr_source: regions, role_arns, organization, tables, …"),
-    "mode": Param("snapshot", enum=["snapshot", "incremental", "history"]),
+    "mode": Param(None, enum=[None, "snapshot", "incremental", "history"], title="The dataset's own, if none is given"),
     "aws_conn_id": Param("aws_default", type="string", title="Airflow connection with the AWS credentials"),
     "destination": Param("postgres", type="string", title="dlt destination"),
     "destination_conn_id": Param(
@@ -75,7 +75,8 @@ def ecr() -> None:
         context = get_current_context()
         params = context["params"]
         with _no_second_try():
-            _check_interval(params, context.get("data_interval_start"))
+            if context.get("data_interval_start") is None:
+                _check_window(params)
             scopes = find_scopes(**_aws(params) | _settings(params))
         # Postgres has a lock that tasks take turns by; into any other destination one task loads all scopes.
         size = params["scopes_per_task"] if params["destination"] == "postgres" else len(scopes)
@@ -144,10 +145,16 @@ def _aws(params: dict[str, Any]) -> dict[str, Any]:
     return {"session": hook.get_session(), "endpoint_url": hook.conn_config.endpoint_url}
 
 
-def _check_interval(params: dict[str, Any], start: datetime | None) -> None:
+def _check_window(params: dict[str, Any]) -> None:
+    """Checks that a run without a data interval needs none."""
+    from ecr_source import find_mode
     from ecr_source.errors import ConfigurationError
 
-    if params["mode"] == "incremental" and start is None and "end_value" not in params["settings"]:
+    if "end_value" in params["settings"]:
+        return
+    with _pipeline("ecr_ledger", params) as pipeline:
+        mode = find_mode(pipeline, **_settings(params))
+    if mode == "incremental":
         raise ConfigurationError(
             "a run in incremental mode loads its data interval, and this one has none: trigger it with --logical-date,"
             " backfill it, or give initial_value and end_value in settings"

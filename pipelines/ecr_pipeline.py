@@ -12,7 +12,7 @@ import dlt
 from rich.console import Console
 
 from ecr_source import ecr_source, load
-from ecr_source.cli.printed_tables import print_outcome
+from ecr_source.extract.printed_outcome import print_outcome
 
 
 def load_ecr() -> None:

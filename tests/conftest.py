@@ -15,6 +15,7 @@ import hypothesis
 import orjson
 import pytest
 
+import tests.remembered_hints  # noqa: F401  # for what it does
 from ecr_source import catalog, ecr_source, read_outcome
 from ecr_source.extract.ledger import Outcome
 from tests.forked import run_forked
@@ -40,7 +41,8 @@ ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
 
 SHARING = {
     *("test_failures.py", "test_lake.py", "test_masked_accounts.py", "test_permissions.py", "test_postgres_outages.py"),
-    *("test_promises.py", "test_storms.py", "test_tables.py"),
+    *("test_promises.py", "test_query.py", "test_questions.py", "test_simulate_lifecycle.py", "test_storms.py"),
+    "test_tables.py",
 }
 """Files whose tests share what is costly to make: one process runs all of a file. Other tests go to whoever is free."""
 
@@ -159,7 +161,7 @@ def opened(warehouse: Warehouse | Path) -> Warehouse:
 
 
 @pytest.fixture
-def load(server: EcrServer, pipeline: dlt.Pipeline) -> Callable[..., Outcome]:
+def load(server: EcrServer, warehouse: Warehouse, pipeline: dlt.Pipeline) -> Callable[..., Outcome]:
     """Loads the server's registries through the Python API: `load(mode="history", tables=["images"])`.
 
     Without `tables` it loads what the listing of repositories fills.
@@ -167,7 +169,8 @@ def load(server: EcrServer, pipeline: dlt.Pipeline) -> Callable[..., Outcome]:
 
     def loaded(**arguments: Any) -> Outcome:
         source = ecr_source(**{"regions": ["eu-west-1"], "endpoint_url": server.url} | arguments)
-        pipeline.run(source if "tables" in arguments else source.with_resources(*LISTING, *RUN))
+        with warehouse.loading():
+            pipeline.run(source if "tables" in arguments else source.with_resources(*LISTING, *RUN))
         return read_outcome(pipeline)
 
     return loaded

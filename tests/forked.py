@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
@@ -24,13 +25,20 @@ CONTEXT.set_forkserver_preload(
             "psycopg2",
             "tests.forked",
         ),
-        # What dlt imports when it first needs it.
+        # What dlt, typer and others import when they first need it.
         *(
             "dlt.common.libs.sql_alchemy_compat",
+            "dlt.destinations.impl.duckdb.duck",
             "dlt.destinations.impl.postgres.postgres",
+            "ecr_source.cli.plan_report",
+            "pendulum.locales.en.locale",
             "pyarrow.acero",
             "pyarrow.csv",
+            "pytz",
+            "rich._emoji_codes",
+            "typer._adapters",
         ),
+        "tests.preloaded",
     ]
 )
 
@@ -138,4 +146,5 @@ def _type(arguments: list[str], environment: dict[str, str], folder: str) -> Non
     os.environ.update(environment)
     os.chdir(folder)
     Container()[PluggableRunContext].reload(folder)  # dlt looked for .dlt where it was imported
+    sys.argv = ["ecr-source", *arguments]
     app(arguments, prog_name="ecr-source")

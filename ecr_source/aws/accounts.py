@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError, SSLError
 
 from ecr_source.aws.access import ACCOUNT_PLACE, account_of_role
+from ecr_source.aws.endpoints import endpoint_of
 from ecr_source.aws.error_codes import CALL_ERRORS, REJECTED_CODES, code_of, message_of
 from ecr_source.aws.regions import always_enabled, partition_of
 from ecr_source.aws.sessions import AccountSession
@@ -44,17 +45,18 @@ def identify(session: AccountSession, region: str) -> Caller:
     """
     rejected: ClientError | None = None
     for candidate in dict.fromkeys([region, always_enabled(partition_of(region))]):
+        client = session.client("sts", candidate)
         try:
-            identity = session.client("sts", candidate).get_caller_identity()
+            identity = client.get_caller_identity()
             return Caller(str(identity["Account"]), str(identity["Arn"]))
         except ClientError as error:
             if code_of(error) not in REJECTED_CODES:
-                raise CredentialsRejected(_sentence(candidate, error)) from error
+                raise CredentialsRejected(_sentence(candidate, endpoint_of(client), error)) from error
             rejected = error
         except CALL_ERRORS as error:
-            raise CredentialsRejected(_sentence(candidate, error)) from error
+            raise CredentialsRejected(_sentence(candidate, endpoint_of(client), error)) from error
     assert rejected is not None
-    raise CredentialsRejected(_sentence(region, rejected)) from rejected
+    raise CredentialsRejected(_sentence(region, endpoint_of(client), rejected)) from rejected
 
 
 def accounts_to_read(session: AccountSession, caller: Caller, region: str) -> list[Account]:
@@ -128,14 +130,19 @@ def _pages(client: Any, operation: str, member: str, **parameters: str) -> Itera
         yield from page[member]
 
 
-def _sentence(region: str, error: Exception) -> str:
+def _sentence(region: str, endpoint: str, error: Exception) -> str:
     asked = f"cannot ask {GET_CALLER_IDENTITY} in {region} who the credentials belong to"
     if not isinstance(error, ClientError):
         advice = "; set AWS_CA_BUNDLE to the certificates of its authority" if isinstance(error, SSLError) else ""
         return f"{asked}: {error}{advice}"
     code = code_of(error)
     if "Expired" in code:
-        return f"the AWS credentials have expired ({code}): get new ones and run again"
+        says = f", says {endpoint}" if endpoint else ""
+        return f"the AWS credentials have expired ({code}{says}): get new ones and run again"
     if code in REJECTED_CODES:
-        return f"AWS does not accept the credentials ({code}): check the access key, secret key and session token"
-    return f"{asked}: {code}: {message_of(error)}"
+        others = f", or the endpoint: {endpoint} is not AWS's" if endpoint else ""
+        return (
+            f"{endpoint or 'AWS'} does not accept the credentials ({code}): check the access key, secret key and"
+            f" session token{others}"
+        )
+    return f"{asked}{f' ({endpoint})' if endpoint else ''}: {code}: {message_of(error)}"

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.decode import decode
+from ecr_source.aws.endpoints import endpoint_of
 from ecr_source.aws.error_codes import (
     EXPIRED_CODES,
     INVALID_CODES,
@@ -127,7 +128,9 @@ class Api:
         try:
             answer = getattr(client, xform_name(operation.name))(**parameters)
         except (ClientError, BotoCoreError, *NOT_RENEWED) as error:
-            raise self._loss(error, operation) or failed_call(error, operation, parameters, str(self.scope)) from error
+            endpoint = endpoint_of(client)
+            failed = failed_call(error, operation, parameters, str(self.scope), endpoint)
+            raise self._loss(error, operation, endpoint) or failed from error
         if BODY not in answer:  # the status was 200, so that botocore, having retried, raises nothing
             raise CallFailed(
                 f"cannot call {operation} in {self.scope}: {answer['Error']['Message']}",
@@ -258,7 +261,7 @@ class Api:
             self.notes[operation] = preferred.without
             return response
 
-    def _loss(self, error: Exception, operation: Operation) -> ScopeLost | None:
+    def _loss(self, error: Exception, operation: Operation, endpoint: str) -> ScopeLost | None:
         """The loss of the whole scope, if `error` means that; from then on no call is made."""
         code, name = code_of(error), str(operation)
         if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
@@ -266,7 +269,8 @@ class Api:
         elif isinstance(error, NOT_RENEWED) or (isinstance(error, ClientError) and error.operation_name in RENEWING):
             text = f"the credentials of {self.scope} ended and cannot be renewed ({error}): get new ones and run again"
         elif code in EXPIRED_CODES:
-            text = f"the credentials of {self.scope} have expired ({code}): get new ones and run again"
+            says = f", says {endpoint}" if endpoint else ""
+            text = f"the credentials of {self.scope} have expired ({code}{says}): get new ones and run again"
         elif isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED:
             text = f"the endpoint of {self.scope} does not answer any more ({error}): run again later"
         else:

@@ -7,6 +7,7 @@ from functools import cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from botocore.client import BaseClient
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
 
@@ -35,6 +36,12 @@ def endpoint_lines(foreign: dict[str, str], services: Collection[str]) -> list[s
     if set(foreign) == set(services) and len(set(shown.values())) == 1:
         return [f"endpoint: {next(iter(shown.values()))}"]
     return [f"endpoint of {service}: {url}" for service, url in shown.items()]
+
+
+def endpoint_of(client: BaseClient) -> str:
+    """The URL that a client asks; empty where it is AWS's own."""
+    url: str = client.meta.endpoint_url
+    return "" if _is_of_aws(url) else url
 
 
 def _configured(service: str, profile: str | None) -> str | None:

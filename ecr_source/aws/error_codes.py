@@ -70,8 +70,13 @@ def message_of(error: Exception) -> str:
     return error.response["Error"].get("Message", "") if isinstance(error, ClientError) else ""
 
 
-def failed_call(error: Exception, operation: Operation, asked: Mapping[str, Any], place: str) -> CallFailed:
-    """What `error` means for a call with the parameters `asked`: a `CallFailed`, or one of its subclasses."""
+def failed_call(
+    error: Exception, operation: Operation, asked: Mapping[str, Any], place: str, endpoint: str
+) -> CallFailed:
+    """What `error` means for a call with the parameters `asked`: a `CallFailed`, or one of its subclasses.
+
+    `endpoint` is the URL that was asked, where that is not AWS's own.
+    """
     resource = _resource(operation, asked)
     where = f"cannot call {operation}{f' of {resource}' if resource else ''} in {place}"
     code, message = code_of(error), message_of(error)
@@ -86,7 +91,12 @@ def failed_call(error: Exception, operation: Operation, asked: Mapping[str, Any]
         )
     elif code in DISABLED_CODES:
         kind = Disabled
-        text = f"{where}: the region is not enabled for the account, or does not accept its session token ({code})"
+        says = f", says {endpoint}" if endpoint else ""
+        text = (
+            f"{where}: the region is not enabled for the account, or does not accept its session token ({code}{says})"
+        )
+    elif code in REJECTED_CODES and endpoint:
+        text = f"{text} (says {endpoint})"
     elif code in NOT_OFFERED_CODES:
         kind, text = NotOffered, f"{where}: it is not offered there ({code})"
     elif code in GONE_CODES:

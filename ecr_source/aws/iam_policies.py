@@ -9,7 +9,6 @@ from typing import Literal, NotRequired, TypedDict
 from ecr_source import catalog
 from ecr_source.aws.access import ACCOUNT_PLACE, account_of_role
 from ecr_source.aws.scopes import ASSUME_ROLE, DESCRIBE_REGIONS, LIST_REGIONS
-from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.errors import ConfigurationError
 
@@ -62,8 +61,7 @@ def least_policy(tables: Iterable[Table], without: Collection[Operation] = (), *
     statements: list[Statement] = []
     allowed: set[str] = set()
     for group, members in groups.items():
-        called = (operation for table in members for operation in catalog.called_for(table, without))
-        actions = {iam_action(operation) for operation in called} - allowed
+        actions = catalog.actions_of(members, without) - allowed
         if actions:
             statements.append(_allow(group, actions))
         allowed |= actions

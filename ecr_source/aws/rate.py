@@ -61,6 +61,16 @@ class Rate:
             self._under_way -= 1
             self._reserved = min(self._reserved, self._under_way)
 
+    def begun(self) -> tuple[int, int]:
+        """How many of the jobs announced have not made their first call yet, and how many wait for an answer."""
+        with self._lock:
+            return self._reserved, self._under_way - self._reserved
+
+    def granted_a_second(self) -> float:
+        """How many calls were answered in the last second."""
+        with self._lock:
+            return self._measured(self._clock())
+
     def take(self) -> float:
         """Waits until a call may be sent; returns when that is, by the clock."""
         with self._lock:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 
 from ecr_source.catalog.model import shared_session
 from ecr_source.errors import ConfigurationError
+from ecr_source.nearest import nearest
 
 # The region of a partition that is enabled in every account; of the others botocore's first one.
 _ALWAYS_ENABLED = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
@@ -24,8 +24,8 @@ def check_region(region: str) -> None:
     # EC2 is in every region, so its list is the list of regions.
     if region in _regions("ec2"):
         raise ConfigurationError(f'region "{region}" has no ECR endpoint in the installed botocore')
-    near = difflib.get_close_matches(region, with_ecr, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else "a newer region needs a newer boto3"
+    near = nearest(region, with_ecr)
+    hint = f'did you mean "{near}"?' if near else "a newer region needs a newer boto3"
     raise ConfigurationError(f'unknown region "{region}": {hint}')
 
 

@@ -50,12 +50,22 @@ class AccountSession:
     region: str | None
 
     def clients(self, region: str, services: Collection[str]) -> dict[str, BaseClient]:
-        """A client of each of these services, by botocore's name of the service."""
+        """A client of each of these services, by botocore's name of the service.
+
+        Raises:
+            ConfigurationError: the environment or the AWS config file has an endpoint URL that is none.
+        """
         config = CLIENT_CONFIG.merge(Config(max_pool_connections=max(10, self.access.max_in_flight)))
         # A session takes 12 ms and makes one client at a time.
         with _MAKING_CLIENTS:
             make = partial(self._session.client, region_name=region, endpoint_url=self.access.endpoint_url)
-            return {service: make(service, config=config) for service in services}
+            try:
+                return {service: make(service, config=config) for service in services}
+            except ValueError as error:
+                raise ConfigurationError(
+                    "the endpoint URL in AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> or the AWS config file is not of"
+                    f" the form http(s)://host[:port]: {error}"
+                ) from error
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -100,7 +110,8 @@ def open_session(access: Access) -> AccountSession:
         session = access.session or boto3.Session(botocore_session=_botocore_session(access.profile))
         region = session.region_name
     except ProfileNotFound as error:
-        raise ConfigurationError(f'no AWS profile "{access.profile}" in the AWS config files') from error
+        # Not the one of `access`, where AWS_PROFILE names it.
+        raise ConfigurationError(f'no AWS profile "{error.kwargs["profile"]}" in the AWS config files') from error
     except BotoCoreError as error:
         raise ConfigurationError(f"the AWS configuration cannot be read: {error}") from error
     return AccountSession(access, _credentials(session), region)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from ecr_source.statuses import COMPLETE
+
 
 @dataclass(frozen=True)
 class Member:
@@ -77,11 +79,12 @@ class CallOutcome:
     """What came of the call: `complete`, what `Operation.absent` says, or one of `NO_ANSWER`.
 
     Of an answered call, `names` translates the value at `path`, where it has a name for it. A path to the members of a
-    list, `statuses[].status`, stands for the first of them that has a name; if the list is empty, it is `not_found`.
+    list, `statuses[].status`, stands for the first of them that has a name; if the list is empty, it is `none`.
     """
 
     path: str
     names: Mapping[str, str]
+    none: str = COMPLETE
 
 
 @dataclass(frozen=True)

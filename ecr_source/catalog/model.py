@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from botocore.configprovider import ConstantProvider
+from botocore.exceptions import ProfileNotFound
 from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.session import Session
@@ -20,7 +22,10 @@ def botocore_session(profile: str | None = None) -> Session:
 
     Its clients verify certificates, whatever the environment says.
     """
-    session = Session(profile=profile)
+    return _prepared(Session(profile=profile))
+
+
+def _prepared(session: Session) -> Session:
     # An empty AWS_CA_BUNDLE, ca_bundle or REQUESTS_CA_BUNDLE would turn verification off.
     bundle = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
     session.set_config_variable("ca_bundle", bundle)
@@ -30,8 +35,13 @@ def botocore_session(profile: str | None = None) -> Session:
 
 @cache
 def shared_session() -> Session:
-    """The one to ask what botocore knows, without a profile; a new one takes 12 ms."""
-    return botocore_session()
+    """The one to ask what botocore knows; a new one takes 12 ms."""
+    try:
+        return botocore_session()
+    except ProfileNotFound:  # of AWS_PROFILE, which matters to nobody but who calls AWS, and is refused there
+        session = Session()
+        session.get_component("config_store").set_config_provider("profile", ConstantProvider(None))
+        return _prepared(session)
 
 
 @cache

@@ -27,7 +27,7 @@ from ecr_source.catalog.column import (
 )
 from ecr_source.catalog.documents import DOCUMENTS
 from ecr_source.catalog.table import EachRow, Filling, Operation, RunTable, Table
-from ecr_source.statuses import COMPLETE, NO_ANSWER
+from ecr_source.statuses import COMPLETE, NO_ANSWER, REMARKS
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 """How a point in time is held: in UTC, to the microsecond."""
@@ -141,8 +141,8 @@ def _asked(operation: Operation, column: str) -> _Described:
 
 def _outcome_description(operation: Operation, outcome: CallOutcome) -> str:
     names = dict.fromkeys([COMPLETE, *operation.absent.values(), *outcome.names.values()])
-    no_answer = ", ".join(f"{outcome}{remark}" for outcome, remark in NO_ANSWER.items())
-    return f"What came of asking: {', '.join(names)}; {no_answer}."
+    answers, no_answers = (", ".join(one + REMARKS.get(one, "") for one in words) for words in (names, NO_ANSWER))
+    return f"What came of asking: {answers}; {no_answers}."
 
 
 def _member(operation: Operation, rows: str, path: str) -> _Described:

@@ -45,16 +45,18 @@ class AskAgain:
     """A call for each image, made again only where its answer may be another one; else the rows that are there stay.
 
     The table extraction_images has what came of the last call, as `outcome` tells it. An image is asked again when it
-    was pushed again, when `changed`, a column of images, is another one, and when the answer was none, or not final:
-    `pending`, or `not_found` unless the image had been there for `settles_after`. Answers that `expire` are asked for
-    again after the run's `max_age`; those that do not are what the digest stands for, whenever the image was pushed.
-    Where the operation is `bounded`, the run's bounds may leave images out.
+    was pushed again, when `changed`, a column of the parent table, is another one, and when the answer was none, or not
+    final: `pending`, or that there is none yet, unless the image had been there for `settles_after`. Answers that
+    `expire` are asked for again after the run's `max_age`; those that do not are what the digest stands for, whenever
+    the image was pushed. Only images are asked whose number in the column `above_zero` is, if one is given. Where the
+    operation is `bounded`, the run's bounds may leave images out.
     """
 
     outcome: CallOutcome = _ANSWERED
     changed: str | None = None
     expires: bool = True
     settles_after: timedelta | None = None
+    above_zero: str | None = None
     bounded: bool = False
 
 
@@ -159,7 +161,7 @@ class Filling:
         each = self.operation.each
         if isinstance(each, EachRow) and "repository_name" in each.table.columns:
             return self.column_of("repository_name")
-        return "repository_name" if self.operation.names or self.operation.instead else None
+        return "repository_name" if self.operation.names or self.operation.instead or self.operation.within else None
 
     def column_of(self, asked: str) -> str:
         """The column that holds the parent's column `asked`; where none does, the one of that name."""

@@ -10,13 +10,13 @@ from rich.console import Console
 from ecr_source import catalog
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.cli.exit_codes import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, refuse
-from ecr_source.cli.lines import print_line
-from ecr_source.cli.printed_tables import print_grid
 from ecr_source.cli.run_report import announce_endpoints
 from ecr_source.errors import ConfigurationError, Denied, EcrSourceError
 from ecr_source.extract.check import ScopeCheck
+from ecr_source.extract.ledger import sentences_of
 from ecr_source.loading.run import check_run
 from ecr_source.loading.settings import Settings
+from ecr_source.printing import print_grid, print_line
 from ecr_source.statuses import ALLOWED, NOT_CHECKED
 
 
@@ -35,7 +35,7 @@ def check_and_report(settings: Settings) -> int:
     print_check(Console(), checks, rows)
     statuses = {status for _, _, _, status, _ in rows}
     if statuses <= {ALLOWED, NOT_CHECKED}:
-        return COMPLETE
+        return INCOMPLETE if any(check.unmatched for check in checks) else COMPLETE
     return INCOMPLETE if statuses & {ALLOWED, NOT_CHECKED} else NOTHING_LOADED
 
 
@@ -44,11 +44,10 @@ def print_check(console: Console, checks: Sequence[ScopeCheck], rows: Sequence[t
     callers = {check.scope.registry_id: check.caller for check in reversed(checks) if check.caller}
     print_grid(console, ("account", "asked as"), sorted(callers.items()))
     console.print()
-    print_grid(console, ("scope", "region from", "tables", "status", "not allowed"), rows)
-    messages = [check.message for check in checks] + [
-        one.message for check in checks for one in check.operations if one.status != Denied.status
-    ]
-    for message in dict.fromkeys(filter(None, messages)):
+    print_grid(console, ("scope", "region from", "group", "status", "tables"), rows)
+    messages = [check.message for check in checks if check.message]
+    messages += [text for check in checks for text in check.unmatched.values()]
+    for message in dict.fromkeys([*messages, *sentences_of(_errors(checks))]):
         print_line(console, message)
     for accounts, statement in _missing(checks).items():
         console.print()
@@ -59,7 +58,7 @@ def print_check(console: Console, checks: Sequence[ScopeCheck], rows: Sequence[t
 def _rows(
     check: ScopeCheck, tables: Sequence[Table], without: Collection[Operation]
 ) -> Iterator[tuple[str, str, str, str, str]]:
-    """A row for each group: all of it, or the tables of it that differ."""
+    """A row for each group, and of a group whose tables differ one for each status, with the tables that it is of."""
     scope = str(check.scope)
     if not check.operations:
         yield scope, check.region_from, "all", "unreachable", ""
@@ -70,14 +69,26 @@ def _rows(
             checks = check.of(table, without)
             if catalog.group_of(table) == group and checks:
                 statuses.setdefault(_status([one.status for one in checks]), []).append(table.name)
+        whole = [table.name for table in catalog.GROUPS[group]]
+        most = max(statuses.values(), key=len, default=whole)
         for status, names in statuses.items():
-            allowed = status in (ALLOWED, NOT_CHECKED)
-            yield scope, check.region_from, group, status, "" if allowed else ", ".join(names)
+            told = "" if names == whole else "the others" if names is most and len(statuses) > 1 else ", ".join(names)
+            yield scope, check.region_from, group, status, told
 
 
 def _status(statuses: Sequence[str]) -> str:
     refused = [status for status in statuses if status not in (ALLOWED, NOT_CHECKED)]
     return refused[0] if refused else NOT_CHECKED if NOT_CHECKED in statuses else ALLOWED
+
+
+def _errors(checks: Sequence[ScopeCheck]) -> Iterator[dict[str, str]]:
+    """What failed, as rows of `extraction_errors`; of what is denied the missing statement tells."""
+    for check in checks:
+        scope = {"registry_id": check.scope.registry_id, "region": check.scope.region}
+        for one in check.operations:
+            if one.message and one.status != Denied.status:
+                told = {"status": one.status, "error_code": one.error_code, "message": one.message}
+                yield scope | {"operation": str(one.operation), "resource": ""} | told
 
 
 def _missing(checks: Sequence[ScopeCheck]) -> dict[str, str]:

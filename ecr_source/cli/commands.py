@@ -1,9 +1,8 @@
-"""What people type: `ecr-source run`, `plan`, `check`, `iam-policy`, `tables`, `demo`."""
+"""What people type: `ecr-source run`, `plan`, `check`, `iam-policy`, `tables`, `query`, `demo` and so on."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ecr_source.cli.options import with_settings
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.settings import QUERY, SIMULATE, Settings, declarations
 
 # dlt, boto3 and pyarrow take a second to import; the commands import what they need, so that --help need not wait.
 app = typer.Typer(
@@ -52,35 +51,41 @@ def _root(
 def run_command(
     settings: Settings,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what the run would cost, as `plan` does.")
+        bool, typer.Option("--dry-run", help="Only say what the run would cost: the same as `plan`.")
     ] = False,
 ) -> int:
     """Load registries into a database.
 
     Every option can also stand in .dlt/config.toml or the environment: sources.ecr.regions, SOURCES__ECR__REGIONS.
+    What is repeatable takes commas too: --table default,findings loads all findings besides what is loaded by default.
 
-    Exit codes: 0 all scopes are complete; 1 something could not be read, the rest is loaded; 2 wrong usage or
+    Exit codes: 0 all that was asked for was read; 1 something could not be read, the rest is loaded; 2 wrong usage or
     configuration, nothing was read; 3 nothing could be loaded; 4 the budget was spent, what it did not reach waits for
     the next run; 130 stopped by Ctrl-C.
     """
+    from ecr_source.cli.exit_codes import HAVE_LOADED
     from ecr_source.cli.plan_report import plan_and_report
-    from ecr_source.cli.run_report import run_and_report
+    from ecr_source.cli.run_report import print_next, run_and_report
 
-    return plan_and_report(settings) if dry_run else run_and_report(settings)
+    if dry_run:
+        return plan_and_report(settings)
+    code = run_and_report(settings)
+    if code in HAVE_LOADED:
+        print_next(settings)
+    return code
 
 
 @app.command("plan")
 @with_settings("plan")
 def plan_command(settings: Settings) -> int:
-    """Say how many calls each group of tables costs in each scope, and how long they take; nothing is loaded.
+    """Say how many calls `run` with the same options would make now, and how long they take; nothing is loaded.
 
-    All groups are shown, unless tables are chosen. Only repositories are listed. How many images there are is known
-    once the group images was loaded.
+    Only repositories are listed. What else there is, and which answers stand, is known from what earlier runs loaded:
+    before the first one, the calls are the least that there can be. `run --dry-run` is the same.
     """
-    from ecr_source.catalog import GROUPS
     from ecr_source.cli.plan_report import plan_and_report
 
-    return plan_and_report(replace(settings, tables=settings.tables or list(GROUPS)))
+    return plan_and_report(settings)
 
 
 @app.command("check")
@@ -88,10 +93,11 @@ def plan_command(settings: Settings) -> int:
 def check_command(settings: Settings) -> int:
     """Say who asks in every account, which regions answer, and which tables may be read; nothing is loaded.
 
-    It reads one page of each operation, of the first repository and the first image of each scope. What is denied is
-    shown with the statement that allows it.
+    It reads one page of each operation, of the first repository and the first image of each scope; with --repository,
+    of the first one that is named or matches. What is denied is shown with the statement that allows it.
 
-    Exit codes: 0 all may be read; 1 something may not; 2 wrong usage or configuration; 3 nothing may be read.
+    Exit codes: 0 all may be read; 1 something may not, or no scope has a repository that was named; 2 wrong usage or
+    configuration; 3 nothing may be read.
     """
     from ecr_source.cli.check_report import check_and_report
 
@@ -122,23 +128,93 @@ def iam_policy_command(
 
 @app.command("tables")
 def tables_command(
+    names: Annotated[list[str] | None, typer.Argument(help="Groups or tables, as --table of run takes them.")] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
-    """List the tables with their keys, columns, types, descriptions and IAM actions."""
-    import orjson
-    from rich.console import Console
+    """List the groups and their tables or, of those that are named, the key, columns, types and IAM actions.
 
-    from ecr_source.cli.printed_tables import catalog_as_json, print_catalog
+    ecr-source tables findings
+    """
+    from ecr_source.cli.exit_codes import UNUSABLE, refuse
+    from ecr_source.cli.printed_catalog import print_names, print_tables, print_tables_as_json, tables_called
+    from ecr_source.errors import ConfigurationError
 
+    try:
+        tables = tables_called(declarations()["tables"].listed(names or ()))
+    except ConfigurationError as error:
+        raise typer.Exit(refuse(error, UNUSABLE)) from error
     if json:
-        typer.echo(orjson.dumps(catalog_as_json(), option=orjson.OPT_INDENT_2))
+        print_tables_as_json(tables)
+    elif names:
+        print_tables(tables)
     else:
-        print_catalog(Console())
+        print_names()
+
+
+@app.command(QUERY)
+@with_settings(QUERY)
+def query_command(
+    settings: Settings,
+    question: Annotated[
+        str | None, typer.Argument(help="The name of a view or a table, or a statement, or - for standard input.")
+    ] = None,
+    lists: Annotated[bool, typer.Option("--list", help="List the views and tables that are there.")] = False,
+    described: Annotated[
+        str | None, typer.Option("--describe", metavar="<name>", help="List the columns of a view or a table.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="table, csv, json or markdown.", show_default="table")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write into this file, as its suffix says: .parquet, .csv or .json.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help="At most N rows.", show_default="all; 1000 of a table on a terminal"),
+    ] = None,
+) -> int:
+    """Ask what was loaded: a view or a table by its name, or any question in SQL; nothing can be changed.
+
+    ecr-source query ecr_latest_images
+
+    ecr-source query "SELECT repository_name, created_at FROM repositories ORDER BY created_at DESC" --limit 10
+
+    Exit codes: 0 answered; 2 wrong usage, there is no such file or table, or the database refuses the statement; 3 the
+    database cannot be reached, or a run holds it.
+    """
+    from ecr_source.cli.query_report import Answer, Question, query_and_report
+
+    return query_and_report(settings, Question(question, lists, described), Answer(form, output, limit))
+
+
+@app.command(SIMULATE)
+@with_settings(SIMULATE)
+def simulate_lifecycle_command(
+    settings: Settings,
+    policy: Annotated[Path, typer.Argument(help="A file with a lifecycle policy, as ECR takes it: JSON.")],
+    images: Annotated[
+        bool, typer.Option("--images", help="List the images that it would act on now, not the repositories.")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
+) -> int:
+    """Say what a lifecycle policy would do to all that was loaded: nothing is called, and nothing is changed.
+
+    For each repository: the images and bytes that would expire or move to the archive now, and in the next 30 days, and
+    what that saves a month. The view ecr_lifecycle_effects says the same of the policies that are there.
+
+    ecr-source simulate-lifecycle policy.json --repository 'team/*'
+
+    Exit codes: 0 answered; 2 wrong usage, ECR would refuse the policy, or the images were not loaded; 3 the database
+    cannot be reached, or a run holds it.
+    """
+    from ecr_source.cli.lifecycle_report import simulate_and_report
+
+    return simulate_and_report(settings, policy, images=images, form=form)
 
 
 @app.command("demo")
 def demo_command(
-    database: Annotated[Path, typer.Option(help="The DuckDB file.")] = Path("ecr.duckdb"),
+    database: Annotated[Path, typer.Option(help="The DuckDB file, of the demo alone.")] = Path("demo.duckdb"),
 ) -> None:
     """Load an embedded registry and ask it three questions; needs the extra `demo`, and no AWS account."""
     from ecr_source.cli.exit_codes import UNUSABLE, refuse

@@ -18,12 +18,15 @@ import boto3
 import duckdb
 from rich.console import Console
 
-from ecr_source.cli.printed_tables import print_grid
+from ecr_source.cli.invocation import command
 from ecr_source.cli.run_report import run_and_report
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.configuration import resolve_settings
+from ecr_source.loading.kept_settings import DEMO_ACCOUNT
+from ecr_source.loading.settings import Settings
+from ecr_source.printing import print_grid, print_line
 
 try:
+    os.environ["MOTO_ACCOUNT_ID"] = DEMO_ACCOUNT  # moto reads it when it is imported
     from moto.core.responses import ActionResult
     from moto.ecr.responses import ECRResponse
     from moto.server import ThreadedMotoServer
@@ -36,24 +39,24 @@ TABLES = ("repositories", "images", "policies", "findings")
 
 QUESTIONS = {
     "Which critical findings could be fixed by an update, and where?": """\
-SELECT f.vulnerability_id, f.package_name, f.package_version, f.fixed_in_version,
-       count(DISTINCT (f.region, f.repository_name)) AS repositories, min(f.repository_name) AS for_example
-FROM image_scan_findings f
-WHERE f.severity = 'CRITICAL' AND f.fixed_in_version IS NOT NULL
-GROUP BY ALL ORDER BY repositories DESC, f.vulnerability_id""",
+SELECT vulnerability_id, package_name, package_version, fixed_in_version, count(*) AS images
+FROM ecr_image_vulnerabilities WHERE severity = 'CRITICAL' AND is_fixable
+GROUP BY ALL ORDER BY images DESC, vulnerability_id""",
     "Which repositories may anybody in the world pull from?": """\
-SELECT s.region, s.owner_name AS repository_name, string_agg(a.action, ', ' ORDER BY a.action) AS actions
-FROM policy_statements s JOIN policy_statement_actions a
-  USING (owner_type, registry_id, region, owner_name, statement_index)
-WHERE s.is_public
-GROUP BY ALL ORDER BY ALL""",
+SELECT region, repository_name, principal, actions
+FROM ecr_repository_access WHERE reach = 'public' AND may_pull
+ORDER BY ALL""",
     "Which teams keep most images in repositories that no lifecycle policy tidies up?": """\
-SELECT r.namespace, count(DISTINCT (r.region, r.repository_name)) AS repositories, count(*) AS images
-FROM repositories r
-JOIN images i USING (registry_id, region, repository_name)
-ANTI JOIN lifecycle_policies p USING (registry_id, region, repository_name)
-GROUP BY ALL ORDER BY images DESC, r.namespace LIMIT 5""",
+SELECT namespace, count(*) AS repositories, sum(image_count) AS images
+FROM ecr_repository_settings WHERE lifecycle_policy = 'no'
+GROUP BY ALL ORDER BY images DESC, namespace LIMIT 5""",
 }
+
+OWN_ACCOUNT = (
+    "check --region eu-west-1",
+    "run --region eu-west-1",
+    "query ecr_latest_images",
+)
 
 _TEAMS = ("billing", "checkout", "data-platform", "identity", "mobile", "payments", "search", "shared")
 _SERVICES = ("api", "batch", "frontend", "gateway", "worker")
@@ -97,7 +100,7 @@ def demo(database: Path) -> int:
         for region in REGIONS:
             _fill_registry(region, endpoint_url)
         code = run_and_report(
-            resolve_settings(
+            Settings.of(
                 {
                     "endpoint_url": endpoint_url,
                     "regions": list(REGIONS),
@@ -114,15 +117,12 @@ def demo(database: Path) -> int:
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("USE aws_ecr")
         for question, sql in QUESTIONS.items():
-            console.print(f"\n{question}\n\n{sql}\n", markup=False, highlight=False, soft_wrap=True)
+            for line in ("", question, "", *sql.splitlines(), ""):
+                print_line(console, line)
             answer = connection.execute(sql)
             print_grid(console, [column[0] for column in answer.description or ()], answer.fetchall())
-    console.print(
-        "\nYour own account:  .venv/bin/ecr-source run --region eu-west-1 --database my-registry.duckdb",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    for line in ("", "Your own account, into ecr.duckdb:", "", *(f"{command()} {own}" for own in OWN_ACCOUNT)):
+        print_line(console, line)
     return code
 
 
@@ -208,7 +208,7 @@ def _finding(name: str, severity: str, package: str, version: str, fixed_in: str
 
 
 def _serve_scans(region: str, endpoint_url: str, scans: list[dict[str, Any]]) -> None:
-    body = json.dumps({"results": scans, "region": region}).encode()
+    body = json.dumps({"results": scans, "account_id": DEMO_ACCOUNT, "region": region}).encode()
     url = f"{endpoint_url}/moto-api/static/ecr/scan-finding-results"
     headers = {"Content-Type": "application/json"}
     urlopen(Request(url, body, headers, method="POST")).close()  # noqa: S310 (the server above)

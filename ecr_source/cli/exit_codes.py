@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from ecr_source.cli.lines import print_line
+from ecr_source.printing import print_line
 from ecr_source.redaction import masked
 
 COMPLETE, INCOMPLETE, UNUSABLE, NOTHING_LOADED, POSTPONED, STOPPED = 0, 1, 2, 3, 4, 130
+
+HAVE_LOADED = {COMPLETE, INCOMPLETE, POSTPONED}
+"""Those of a run that has read something, and loaded it."""
 
 
 def refuse(reason: object, code: int) -> int:

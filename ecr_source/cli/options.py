@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from ecr_source.loading.settings import Declaration, declarations
+from ecr_source.loading.quiet_configuration import settings_without_dlt
+from ecr_source.loading.settings import QUERY, Declaration, declarations
 
 if TYPE_CHECKING:
     from ecr_source.loading.settings import Settings
@@ -43,13 +44,16 @@ def with_settings(command: str) -> Callable[[Callable[..., int]], Callable[..., 
 
 def _resolved(command: str, given: dict[str, Any]) -> Settings:
     from ecr_source.cli.exit_codes import UNUSABLE, refuse
-    from ecr_source.cli.typed import check_typed
     from ecr_source.errors import ConfigurationError
 
     foreign = [declarations()[name].option for name in given if command not in declarations()[name].setting.commands]
     try:
         if foreign:
             raise ConfigurationError(f"{', '.join(foreign)} means nothing to {command}: leave it out")
+        if command == QUERY and (settings := settings_without_dlt(given)):
+            return settings
+        from ecr_source.cli.typed import check_typed
+
         check_typed(command, given)
         from ecr_source.loading.configuration import resolve_settings
 
@@ -66,16 +70,25 @@ def _parameter(declaration: Declaration, command: str) -> inspect.Parameter:
         show_default=_shown_default(declaration),
         hidden=command not in setting.commands,
         min=setting.least,
-        metavar=setting.metavar,
+        metavar=setting.metavar or _metavar(declaration),
     )
     return inspect.Parameter(
         declaration.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,  # not given: the configuration may say it
-        annotation=Annotated[
-            declaration.type if type(None) in get_args(declaration.type) else declaration.type | None, option
-        ],
+        annotation=Annotated[_typed(declaration), option],
     )
+
+
+def _typed(declaration: Declaration) -> Any:
+    if declaration.is_section:
+        return list[str] | None
+    return declaration.type if type(None) in get_args(declaration.type) else declaration.type | None
+
+
+def _metavar(declaration: Declaration) -> str | None:
+    """What one of the values of a list is called; typer's own would be of all."""
+    return f"<{declaration.option.removeprefix('--')}>" if declaration.is_list else None
 
 
 def _shown_default(declaration: Declaration) -> str | bool:

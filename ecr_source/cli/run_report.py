@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import traceback
+from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 
+from ecr_source.cli.changes_line import changes_line
 from ecr_source.cli.exit_codes import (
     COMPLETE,
     INCOMPLETE,
@@ -16,13 +20,14 @@ from ecr_source.cli.exit_codes import (
     UNUSABLE,
     refuse,
 )
-from ecr_source.cli.lines import print_line
-from ecr_source.cli.printed_tables import print_outcome
+from ecr_source.cli.invocation import command, where
 from ecr_source.cli.progress import make_progress
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.ledger import Outcome
-from ecr_source.loading.run import foreign_endpoint_lines, run
+from ecr_source.extract.printed_outcome import print_outcome
+from ecr_source.loading.run import Loaded, foreign_endpoint_lines, run
 from ecr_source.loading.settings import Settings
+from ecr_source.printing import print_line
 from ecr_source.redaction import masked
 
 
@@ -32,7 +37,7 @@ def run_and_report(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a scheduler stops what it has started
     try:
         announce_endpoints(settings)
-        outcome = run(settings, make_progress(errors))
+        loaded = run(settings, make_progress(errors))
     except ConfigurationError as error:
         return refuse(error, UNUSABLE)
     except EcrSourceError as error:
@@ -43,8 +48,25 @@ def run_and_report(settings: Settings) -> int:
         for line in masked(traceback.format_exc()).splitlines():
             print_line(errors, line)
         return NOTHING_LOADED
-    print_outcome(Console(), outcome)
-    return _exit_code(outcome)
+    console = Console()
+    print_outcome(console, loaded.outcome)
+    if not loaded.outcome.nothing_read:
+        _print_place(console, settings, loaded)
+        if loaded.changed:
+            print_line(console, changes_line(loaded.changed, datetime.now(UTC)))
+    return _exit_code(loaded.outcome)
+
+
+def print_next(settings: Settings) -> None:
+    """What may be typed after a run that has loaded something."""
+    print_line(Console(), f"next: {shlex.join([command(), 'query', *where(settings), '--list'])}")
+
+
+def _print_place(console: Console, settings: Settings, loaded: Loaded) -> None:
+    place = loaded.place.removeprefix(f"{Path.cwd()}/")
+    count = loaded.tables_with_rows
+    rows = "" if count is None else f": {count:,} {'table has' if count == 1 else 'tables have'} rows"
+    print_line(console, f"loaded into {place}, schema {settings.dataset}{rows}")
 
 
 def announce_endpoints(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from ecr_source import catalog
 from ecr_source.aws.access import ALL_REGIONS, Access
 from ecr_source.aws.regions import check_region
 from ecr_source.aws.sessions import has_profiles, open_session
-from ecr_source.loading.settings import READS
+from ecr_source.loading.settings import READS, Settings
 
 
 def check_typed(command: str, given: Mapping[str, Any]) -> None:
@@ -18,9 +18,10 @@ def check_typed(command: str, given: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: a table or a region is unknown; there are no credentials, whatever dlt's configuration says.
     """
-    catalog.select_tables(given.get("tables", ()))
-    for region in {*given.get("regions", ()), *given.get("exclude_regions", ())} - {ALL_REGIONS}:
+    typed = Settings.of(given)
+    catalog.select_tables(typed.tables or ())
+    for region in {*(typed.regions or ()), *(typed.exclude_regions or ())} - {ALL_REGIONS}:
         check_region(region)
     # Without profiles dlt's configuration can name none, and nothing that finds credentials asks anybody for a code.
     if command in READS and not has_profiles():
-        open_session(Access(profile=given.get("profile")))
+        open_session(Access(profile=typed.profile))

@@ -9,9 +9,19 @@ from ecr_source.catalog.schema import column_descriptions
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
+VERSION_COLUMNS = {
+    "_dlt_valid_from": "When the run began that opened this version of the row (UTC), as in"
+    " extraction_scopes.valid_from; when it was read, if the dataset was loaded in snapshot mode then.",
+    "_dlt_valid_to": "When the run began that closed this version of the row (UTC); NULL: it holds.",
+    "row_version": "A hash of what the row says.",
+}
+"""What the columns mean that tables have in history mode beside their own."""
+
 
 def write_comments(warehouse: Warehouse, client: SqlClient) -> None:
     """Comments on the tables in the dataset of `client` and on their columns, where they say something else."""
+    if not warehouse.comments_query:
+        return
     statements = list(_statements(client, warehouse.comments_query))
     if statements:
         client.execute_sql("; ".join(statements))
@@ -23,7 +33,10 @@ def _statements(client: SqlClient, listing: str) -> Iterator[str]:
     tables: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]
     for table in tables:
         name = client.make_qualified_table_name(table.name)
-        described: list[tuple[str | None, str]] = [(None, table.description), *column_descriptions(table).items()]
+        versions = VERSION_COLUMNS if isinstance(table, Table) else {}
+        described: list[tuple[str | None, str]] = [
+            *[(None, table.description), *column_descriptions(table).items(), *versions.items()]
+        ]
         for column, text in described:
             if there.get((table.name, column), text) == text:
                 continue  # as it is, or not there

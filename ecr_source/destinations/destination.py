@@ -9,6 +9,7 @@ import dlt
 from dlt.common.destination import AnyDestination, Destination
 from dlt.common.destination.exceptions import UnknownDestinationModule
 
+from ecr_source.destinations.cloud_warehouse import CloudWarehouse, MotherDuck, Redshift
 from ecr_source.destinations.duckdb import NAME as DUCKDB
 from ecr_source.destinations.duckdb import DuckDb, duckdb_file
 from ecr_source.destinations.lake import Lake
@@ -22,6 +23,11 @@ _KNOWN: dict[type[Any], type[Warehouse]] = {
     dlt.destinations.duckdb: DuckDb,
     dlt.destinations.postgres: Postgres,
     dlt.destinations.filesystem: Lake,
+    dlt.destinations.motherduck: MotherDuck,
+    dlt.destinations.snowflake: CloudWarehouse,
+    dlt.destinations.bigquery: CloudWarehouse,
+    dlt.destinations.redshift: Redshift,
+    dlt.destinations.databricks: CloudWarehouse,
 }
 """What is known of the destinations that are one of these classes of dlt's, or a subclass."""
 

@@ -32,7 +32,7 @@ def create_indexes(warehouse: Warehouse, client: SqlClient) -> None:
     columns: dict[str, tuple[str, ...]] = {
         table.name: _SCOPE for table in catalog.TABLES if set(_SCOPE) <= set(arrow_schema(table).names)
     }
-    columns[catalog.EXTRACTION_IMAGES.name] = _SCOPE
+    columns |= {table.name: _SCOPE for table in catalog.RECORD_TABLES}
     columns[catalog.EXTRACTION_SCOPES.name] = _LEDGER
     missing = client.execute_sql(_MISSING, client.dataset_name, _SUFFIX) or ()
     for (table,) in missing:

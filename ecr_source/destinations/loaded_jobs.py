@@ -12,13 +12,13 @@ from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.common.storages import FileStorage
 from dlt.common.storages.load_package import ParsedLoadJobFileName
 
-from ecr_source.catalog import EXTRACTION_IMAGES, RUN_TABLES, TABLES
+from ecr_source.catalog import RECORD_TABLES, RUN_TABLES, TABLES
 from ecr_source.destinations.warehouse import SqlClient
 
 _READ_AT = "extracted_at"
 _KEYS = {table.name: (*table.key, _READ_AT) for table in TABLES}
 _KEYS |= {table.name: table.key for table in RUN_TABLES}
-_KEYS[EXTRACTION_IMAGES.name] = (*EXTRACTION_IMAGES.key, _READ_AT)
+_KEYS |= {table.name: (*table.key, _READ_AT) for table in RECORD_TABLES}
 """What no two rows of a table share, whichever run read them."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -17,9 +17,10 @@ from dlt.extract import DltResource
 
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.postgres_lock import loading_alone
+from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.replacement import is_marker, scope_columns
 from ecr_source.destinations.storable import WithoutNul
-from ecr_source.destinations.warehouse import AskedOnce, SqlClient, Warehouse
+from ecr_source.destinations.warehouse import AskedOnce, RowAddress, SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rewriting import rewrite
@@ -46,9 +47,10 @@ _OPTIONS = {
 }
 """What the connections of `postgres` ask of the server, unless the connection string says otherwise."""
 
-_FOREIGN_VIEWS = """
+
+_TABLES_IN_PARTS = """
 SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE nspname = %s AND relkind = 'v' AND NOT pg_has_role(relowner, 'USAGE')
+WHERE nspname = %s AND (relkind = 'p' OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = pg_class.oid))
 """
 
 
@@ -108,7 +110,15 @@ LEFT JOIN pg_description ON objoid = pg_class.oid AND classoid = 'pg_class'::reg
 WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE')
 """
     has_views: ClassVar = True
+    replaces_columns: ClassVar = False
+    counts_rows: ClassVar = True
+    views_query: ClassVar = """
+SELECT relname, obj_description(pg_class.oid, 'pg_class'), pg_has_role(relowner, 'USAGE')
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = %s AND relkind = 'v'
+"""
     has_indexes: ClassVar = True
+    row_address: ClassVar = RowAddress("ctid", "tid", "(0,0)")
 
     def check_can_be_made(self, pipeline: dlt.Pipeline, client: JobClientBase) -> None:
         """Checks that the role may make the dataset of `pipeline`.
@@ -135,10 +145,10 @@ WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'U
         return resource
 
     @contextmanager
-    def loading_alone(self, pipeline: dlt.Pipeline) -> Iterator[None]:
+    def loading_alone(self, pipeline: dlt.Pipeline) -> Iterator[SqlClient]:
         """While it lasts no other run loads into the dataset of `pipeline`."""
-        with loading_alone(pipeline):
-            yield
+        with loading_alone(pipeline) as client:
+            yield client
 
     def check_memory_for_history(self, pipeline: dlt.Pipeline) -> None:
         """Checks that history has the memory that it needs, where another destination than ours is used.
@@ -165,9 +175,16 @@ WHERE nspname IN (%s, %s) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'U
         """The names, of type string, without NUL."""
         return WithoutNul().column(names)
 
-    def foreign_views(self, client: SqlClient) -> set[str]:
-        """The views of other owners: only the owner of a view may replace it."""
-        return {name for (name,) in client.execute_sql(_FOREIGN_VIEWS, client.dataset_name) or ()}
+    def tables_in_parts(self, client: SqlClient) -> set[str]:
+        """Those with partitions, or with tables that inherit from them: each has its own `ctid`."""
+        return {name for (name,) in client.execute_sql(_TABLES_IN_PARTS, client.dataset_name) or ()}
+
+    @contextmanager
+    def _reader(self, pipeline: dlt.Pipeline, parameters: Mapping[str, float]) -> Iterator[DatasetReader]:
+        from ecr_source.destinations.reading.postgres import PostgresReader  # needs psycopg2
+
+        with self.open_tables(pipeline) as client:
+            yield PostgresReader(client)
 
     @property
     def _is_ours(self) -> bool:

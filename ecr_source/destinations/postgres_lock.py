@@ -29,8 +29,8 @@ class LockLost(EcrSourceError):
 
 
 @contextmanager
-def loading_alone(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """While it lasts no other run loads into the dataset of `pipeline`.
+def loading_alone(pipeline: dlt.Pipeline) -> Iterator[SqlClientBase[Any]]:
+    """While it lasts no other run loads into the dataset of `pipeline`; its SQL client, without limits of time.
 
     dlt merges by way of a second dataset, whose tables all runs share: two that load at once would mix their rows.
 
@@ -39,7 +39,7 @@ def loading_alone(pipeline: dlt.Pipeline) -> Iterator[None]:
     """
     with pipeline.sql_client() as client:
         _lock(client)
-        yield
+        yield client
         _check_locked(client)
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_source.catalog import TABLES
+from ecr_source.catalog import EXTRACTION_REPOSITORIES, TABLES
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.literals import literal
-from ecr_source.statuses import COMPLETE
+from ecr_source.statuses import BOUNDED, COMPLETE
 
 READ = "read"
 KEPT = "kept"
@@ -41,9 +41,12 @@ class LoadedBefore:
 
     def superseded(self, table: Table | RunTable, staged: str, dialect: str | None) -> str:
         """The condition on rows of `table`, there or among the `staged`, of which a later reading is there already."""
+        told_of = _tables_told_of(table)
+        if not told_of:
+            return "1 = 0"
         columns = scope_columns(table)
         same = " AND ".join(f"read_later.{name} = mine.{name}" for name in columns)
-        names = ", ".join(f"'{name}'" for name in _tables_told_of(table))
+        names = ", ".join(f"'{name}'" for name in told_of)
         mine = f"FROM {staged} WHERE {is_marker(table)}"
         # The second bound is for an index: of a year's ledger Postgres reads what was added meanwhile.
         later = (
@@ -52,7 +55,7 @@ class LoadedBefore:
             f" JOIN (SELECT {', '.join(columns)}, MIN(extracted_at) AS began_at {mine} GROUP BY {', '.join(columns)})"
             f" AS mine ON {same} WHERE read_later.started_at > mine.began_at"
             f" AND read_later.started_at > (SELECT MIN(extracted_at) {mine})"
-            f" AND read_later.table_name IN ({names}) AND read_later.status = '{COMPLETE}'"
+            f" AND read_later.table_name IN ({names}) AND read_later.status IN ('{COMPLETE}', '{BOUNDED}')"
             f" AND read_later.run_id IN (SELECT load_id FROM {self.loads})"
         )
         return f"{_row_value(columns, dialect)} IN ({later})"
@@ -133,5 +136,7 @@ def _tables_told_of(table: Table | RunTable) -> list[str]:
     """The names that `extraction_scopes` has for the readings that fill the table."""
     if isinstance(table, Table) and not table.is_asked_again:
         return [table.name]
+    if table is EXTRACTION_REPOSITORIES:  # a reading that began before tells no more than that less is known
+        return []
     # Rows of single images without the record of what was asked, or the record without them, would stay for ever.
     return [one.name for one in TABLES if one.is_asked_again]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -11,22 +11,28 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import dlt
 import pyarrow as pa
+from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import AnyDestination, Destination
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext, MergeStrategySelector
 from dlt.common.destination.client import JobClientBase
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.normalizers.naming import NamingConvention
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TLoaderMergeStrategy, TTableFormat
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltResource
 
 from ecr_source.catalog.table import RunTable, Table
+from ecr_source.destinations.reading import DatasetReader, no_dataset
+from ecr_source.destinations.reading.sql import SqlReader
 from ecr_source.destinations.replacement import by_markers
-from ecr_source.errors import ConfigurationError, DestinationUnusable
+from ecr_source.errors import ConfigurationError, DestinationUnreachable, DestinationUnusable
 from ecr_source.extract.results import ScopeRead
 
 SNAPSHOT = "snapshot"
+_SCHEMA = "ecr"
+"""dlt's schema of the tables, by which its configuration may say how names are changed."""
 
 _PACKAGES = {"delta": "deltalake", "iceberg": "pyiceberg"}
 """The table formats of a lake that can be chosen, and the package that writes each."""
@@ -35,10 +41,19 @@ SqlClient: TypeAlias = SqlClientBase[Any]
 
 
 @dataclass(frozen=True)
+class RowAddress:
+    """The column by which a database finds a row of any table, its type, and a value that is before all others."""
+
+    column: str
+    type: str
+    before_all: str
+
+
+@dataclass(frozen=True)
 class Warehouse:
     """A destination of dlt, with what holds where nothing more is known of it.
 
-    It has no views, comments or indexes of ours, as nobody tried, and loads into it may come between each other.
+    It has no views, comments or indexes of ours, and loads into it may come between each other.
     """
 
     destination: AnyDestination
@@ -50,7 +65,20 @@ class Warehouse:
 
     It takes the name of the dataset twice. The name of the column is NULL for the table itself.
     """
+    tables_query: ClassVar[str] = """
+SELECT table_name, max(CASE WHEN column_name = '_dlt_valid_to' THEN 1 ELSE 0 END)
+FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
+"""
+    """The tables of a dataset, and whether they have versions; it takes the dataset's name."""
+    views_query: ClassVar[str] = ""
+    """The views of a dataset with their comments, and whether they are ours to replace; it takes the dataset's name."""
+    replaces_columns: ClassVar[bool] = True
+    """Whether a view can take the place of one with other columns."""
+    counts_rows: ClassVar[bool] = False
+    """Whether the rows of its tables are counted in no time."""
     has_indexes: ClassVar[bool] = False
+    row_address: ClassVar[RowAddress | None] = None
+    """How its rows are found when a dataset is converted to history mode; None where that is not done."""
     may_be_shared: ClassVar[bool] = True
     """Whether more than one run can have it open."""
 
@@ -76,17 +104,63 @@ class Warehouse:
         except (ConfigurationException, MissingDependencyException):
             return ""
 
+    def check_dataset_name(self, dataset: str) -> None:
+        """Checks that the dataset is called so in the destination, and not as dlt would change it.
+
+        Raises:
+            ConfigurationError: it is not; with the name that it would get.
+        """
+        with Container().injectable_context(self._capabilities):
+            called = Schema(_SCHEMA).naming.normalize_table_identifier(dataset)
+        if called != dataset and self._changes_names():
+            raise ConfigurationError(
+                f'dlt would call the dataset "{dataset}" "{called}" in {self.name}: give --dataset {called}'
+            )
+
+    def _changes_names(self) -> bool:
+        """Whether dlt changes the name of a dataset, which `enable_dataset_name_normalization` forbids."""
+        configuration = self.destination.configuration(self.destination.spec(), accept_partial=True)
+        return bool(getattr(configuration, "enable_dataset_name_normalization", False))
+
     def check(self, pipeline: dlt.Pipeline) -> None:
         """Opens the destination of `pipeline`, so that what is wrong with it is said before anything is read.
 
         Raises:
             DestinationUnusable: with what is wrong, and what to do.
         """
+        with self._told_as_unusable(), pipeline.destination_client() as client:
+            if not client.is_storage_initialized():
+                self.check_can_be_made(pipeline, client)
+
+    @contextmanager
+    def open_reader(self, pipeline: dlt.Pipeline, parameters: Mapping[str, float]) -> Iterator[DatasetReader]:
+        """The dataset of `pipeline`, to be read only.
+
+        `parameters` are the values of `ecr_parameters` that are overridden, where views come with a question.
+
+        Raises:
+            DestinationUnreachable: it cannot be opened.
+            ConfigurationError: there is no such dataset.
+        """
+        with ExitStack() as stack:
+            with self._told_as_unusable():
+                reader = stack.enter_context(self._reader(pipeline, parameters))
+            yield reader
+
+    @contextmanager
+    def _reader(self, pipeline: dlt.Pipeline, parameters: Mapping[str, float]) -> Iterator[DatasetReader]:
+        with pipeline.destination_client() as client:
+            if not client.is_storage_initialized():
+                raise no_dataset(pipeline.dataset_name, f"the destination {self.name}")
+        with self.open_tables(pipeline) as tables:
+            yield SqlReader(pipeline, tables, _SCHEMA, parameters)
+
+    @contextmanager
+    def _told_as_unusable(self) -> Iterator[None]:
+        """Tells what opens it what is wrong, and what to do."""
         try:
-            with pipeline.destination_client() as client:
-                if not client.is_storage_initialized():
-                    self.check_can_be_made(pipeline, client)
-        except DestinationUnusable:
+            yield
+        except ConfigurationError:
             raise
         except MissingDependencyException as error:
             packages = " ".join(f'"{package}"' for package in error.dependencies)
@@ -94,7 +168,7 @@ class Warehouse:
                 f"the destination {self.name} needs packages that are not installed: pip install {packages}"
             ) from error
         except Exception as error:  # each driver has its own
-            raise DestinationUnusable(
+            raise DestinationUnreachable(
                 f"cannot open the destination {self.name}: {first_line(error)};"
                 " check that it runs and what .dlt/secrets.toml or the environment say of it"
             ) from error
@@ -184,13 +258,15 @@ class Warehouse:
         return resource
 
     @contextmanager
-    def loading_alone(self, pipeline: dlt.Pipeline) -> Iterator[None]:
+    def loading_alone(self, pipeline: dlt.Pipeline) -> Iterator[SqlClient | None]:
         """While it lasts no other run loads into the dataset of `pipeline`, where something can keep them away.
+
+        It is the SQL client of the dataset, where rows have a `row_address`.
 
         Raises:
             LockLost: what kept them away was lost meanwhile.
         """
-        yield
+        yield None
 
     def check_memory_for_history(self, pipeline: dlt.Pipeline) -> None:
         """Checks that it has the memory that dlt's scd2 needs.
@@ -218,7 +294,25 @@ class Warehouse:
         made = cast("TTableFormat | None", table_format or capabilities.preferred_table_format)
         return selector(strategies, table_schema={"table_format": made or "native"})
 
+    def tables_in_parts(self, client: SqlClient) -> set[str]:
+        """The tables in the dataset of `client` whose rows have an address in a part of the table only."""
+        return set()
+
     # What is asked and made in it beside the load
+
+    def stored_tables(self, client: SqlClient) -> dict[str, bool]:
+        """The tables of a dataset, and whether they have versions."""
+        rows = client.execute_sql(self.tables_query, client.dataset_name) or ()
+        return {name: bool(has_versions) for name, has_versions in rows}
+
+    def stored_views(self, client: SqlClient) -> dict[str, tuple[str, bool]]:
+        """The views of a dataset with a text that has their fingerprints, and whether they are ours to replace."""
+        rows = client.execute_sql(self.views_query, client.dataset_name) or ()
+        return {name: (comment or "", is_ours) for name, comment, is_ours in rows}
+
+    def view_statement(self, name: str, query: str, description: str, fingerprint: str) -> str:
+        """What makes a view of a query, or puts it into the place of the one that is there."""
+        return f"CREATE OR REPLACE VIEW {name} AS {query}"
 
     @contextmanager
     def open_tables(self, pipeline: dlt.Pipeline) -> Iterator[SqlClient]:
@@ -229,10 +323,6 @@ class Warehouse:
         """
         with pipeline.sql_client() as client:
             yield client
-
-    def foreign_views(self, client: SqlClient) -> set[str]:
-        """The views in the dataset of `client` that are not ours to replace."""
-        return set()
 
 
 class AskedOnce(Destination[Any, Any]):

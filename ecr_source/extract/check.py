@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.errors import Absent, CallFailed, EcrSourceError, Gone, as_sentence
 from ecr_source.extract.flatten import flatten
+from ecr_source.extract.name_patterns import is_matched, is_pattern, matching, no_match, with_pattern
 from ecr_source.extract.page import Page
 from ecr_source.statuses import ALLOWED, COMPLETE, FAILED, NOT_CHECKED
 
@@ -39,6 +40,7 @@ class OperationCheck:
     operation: Operation
     status: str
     message: str = ""
+    error_code: str = ""
 
     @property
     def action(self) -> str:
@@ -48,13 +50,19 @@ class OperationCheck:
 
 @dataclass(frozen=True)
 class ScopeCheck:
-    """What came of one scope: who asked, and each operation; without any, `message` says why it is unreachable."""
+    """What came of one scope: who asked, and each operation; without any, `message` says why it is unreachable.
+
+    Of the names and patterns that were asked for its repositories match those `matched`, and of the `unmatched`, each
+    with a sentence, it has none.
+    """
 
     scope: Scope
     caller: str
     region_from: str
     operations: Sequence[OperationCheck]
     message: str = ""
+    matched: frozenset[str] = frozenset()
+    unmatched: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, table: Table, without: Collection[Operation]) -> list[OperationCheck]:
         """The operations that fill `table`; not one that failed, where another stands in for it."""
@@ -67,8 +75,13 @@ class ScopeCheck:
         return instead is not None and instead in checks and checks[instead].status in (ALLOWED, NOT_CHECKED)
 
 
-def check(access: Access, tables: Sequence[Table], without: Collection[Operation]) -> list[ScopeCheck]:
+def check(
+    access: Access, tables: Sequence[Table], without: Collection[Operation], names: Sequence[str] = ()
+) -> list[ScopeCheck]:
     """What reading `tables` in all scopes of `access` would be allowed, asked of the first repository and image.
+
+    Where there are `names`, of the first repository that has one or matches one, and nothing that is not of single
+    repositories. What one scope has is not unmatched in the others.
 
     Raises:
         ConfigurationError, CredentialsRejected, OrganizationUnreadable: as `discover_scopes`.
@@ -76,37 +89,88 @@ def check(access: Access, tables: Sequence[Table], without: Collection[Operation
     operations = catalog.operations_of(tables, without)
     found = discover_scopes(access, {operation.service for operation in operations})
     with ThreadPoolExecutor(min(_SCOPES_AT_A_TIME, len(found)), "scope") as pool:
-        return list(pool.map(partial(_check_scope, operations), found))
+        checks = list(pool.map(partial(_check_scope, operations, names), found))
+    matched = frozenset[str]().union(*(one.matched for one in checks))
+    return [
+        replace(one, unmatched={name: text for name, text in one.unmatched.items() if name not in matched})
+        for one in checks
+    ]
 
 
-def _check_scope(operations: Sequence[Operation], found: Found) -> ScopeCheck:
+def _check_scope(operations: Sequence[Operation], names: Sequence[str], found: Found) -> ScopeCheck:
     if isinstance(found, Unreachable):
         return ScopeCheck(found.scope, "", found.region_from, [], as_sentence(str(found.error)))
     connection = found.connect()
     try:
         caller = identify(found.account.session, found.scope.region).arn
         mine = [operation for operation in operations if operation.service in found.services]
-        return ScopeCheck(found.scope, caller, found.region_from, list(_check_operations(Api(connection), mine)))
+        asked = _Asked(Api(connection), names)
+        checks = list(asked.check([one for one in mine if not names or _listing(one).names]))
+        return ScopeCheck(found.scope, caller, found.region_from, checks, "", frozenset(asked.matched), asked.unmatched)
     except EcrSourceError as error:
         return ScopeCheck(found.scope, "", found.region_from, [], as_sentence(str(error)))
     finally:
         connection.close()
 
 
-def _check_operations(api: Api, operations: Sequence[Operation]) -> Iterator[OperationCheck]:
-    parents = {operation.parent for operation in operations if operation.parent}
-    known: dict[Table, list[Row]] = {}
-    for operation in operations:
-        parent = None if operation.within else operation.parent
-        rows = known.get(parent, []) if parent else [{}]
-        if not api.can_ask(operation) or not rows:
-            yield OperationCheck(operation, NOT_CHECKED)
-            continue
-        checked, response = _ask(api, operation, _asked(operation, rows[0]))
-        yield checked
-        for table in parents:
-            if response and table.operation is operation:
-                known[table] = _first_rows(api, table, rows, response)
+def _listing(operation: Operation) -> Operation:
+    """The listing that the rows hang on which the operation is called for; itself, where there are none."""
+    while operation.parent:
+        operation = operation.parent.operation
+    return operation
+
+
+@dataclass
+class _Asked:
+    """What is asked of one scope, and which of the names its repositories match."""
+
+    api: Api
+    names: Sequence[str]
+    matched: set[str] = field(default_factory=set)
+    unmatched: dict[str, str] = field(default_factory=dict)
+
+    def check(self, operations: Sequence[Operation]) -> Iterator[OperationCheck]:
+        """Each operation, asked of the first row of what it is called for."""
+        parents = {operation.parent for operation in operations if operation.parent}
+        known: dict[Table, list[Row]] = {}
+        for operation in operations:
+            parent = None if operation.within else operation.parent
+            rows = known.get(parent, []) if parent else [{}]
+            if not self.api.can_ask(operation) or not rows:
+                yield OperationCheck(operation, NOT_CHECKED)
+                continue
+            if self.names and operation.names:
+                table = next(table for table in catalog.TABLES if table.operation is operation)
+                checked, known[table] = self._named(table)
+                yield checked
+                continue
+            checked, response = _ask(self.api, operation, _asked(operation, rows[0]))
+            yield checked
+            for table in parents:
+                if response and table.operation is operation:
+                    known[table] = _first_rows(self.api, table, rows, response)
+
+    def _named(self, table: Table) -> tuple[OperationCheck, list[Row]]:
+        """The first rows of the repositories that are asked for, listed as a run lists them."""
+        operation, rows = table.operation, list[Row]()
+        listed = any(map(is_pattern, self.names))
+        answers = self.api.pages(operation) if listed else self.api.named(operation, self.names)
+        try:
+            for answer in answers:
+                if isinstance(answer, Gone):
+                    self.unmatched[answer.resource] = as_sentence(str(with_pattern(answer)))
+                    continue
+                page = _flattened(self.api, table, {}, answer)
+                found = matching(self.names, page["repository_name"].to_pylist())
+                self.matched |= {name for name, repositories in found.items() if repositories}
+                rows += page.filter(is_matched(self.names, page)).slice(0, _ROWS_TRIED).to_pylist()
+                if self.matched == {*self.names}:
+                    break
+        except EcrSourceError as error:
+            return _refused(operation, error), rows[:_ROWS_TRIED]
+        for name in {*self.names} - self.matched - self.unmatched.keys():
+            self.unmatched[name] = as_sentence(str(no_match(operation, name)))
+        return OperationCheck(operation, ALLOWED), rows[:_ROWS_TRIED]
 
 
 def _first_rows(api: Api, table: Table, asked: Sequence[Row], response: Response) -> list[Row]:
@@ -125,10 +189,15 @@ def _ask(api: Api, operation: Operation, asked: Mapping[str, object]) -> tuple[O
         return OperationCheck(operation, ALLOWED), next(api.pages(operation, asked))
     except (Absent, Gone):
         return OperationCheck(operation, ALLOWED), None
-    except CallFailed as error:
-        return OperationCheck(operation, error.status, as_sentence(str(error))), None
     except EcrSourceError as error:
-        return OperationCheck(operation, FAILED, as_sentence(str(error))), None
+        return _refused(operation, error), None
+
+
+def _refused(operation: Operation, error: EcrSourceError) -> OperationCheck:
+    sentence = as_sentence(str(error))
+    if isinstance(error, CallFailed):
+        return OperationCheck(operation, error.status, sentence, error.error_code)
+    return OperationCheck(operation, FAILED, sentence, type(error).__name__)
 
 
 def _asked(operation: Operation, row: Row) -> dict[str, object]:
@@ -142,7 +211,12 @@ def _asked(operation: Operation, row: Row) -> dict[str, object]:
 
 
 def _rows(api: Api, table: Table, asked: Row, response: Response) -> list[Row]:
-    """The rows of `table` in one response, asked for with a row of its parent table."""
+    """The first rows of `table` in one response, asked for with a row of its parent table."""
+    rows: list[Row] = _flattened(api, table, asked, response).slice(0, _ROWS_TRIED).to_pylist()
+    return rows
+
+
+def _flattened(api: Api, table: Table, asked: Row, response: Response) -> pa.Table:
     parent = table.operation.parent
     schema = arrow_schema(parent) if parent else pa.schema([("nothing", pa.null())])
     page = Page(
@@ -152,5 +226,4 @@ def _rows(api: Api, table: Table, asked: Row, response: Response) -> list[Row]:
         asked_at=pa.array([datetime.now(UTC)], TIMESTAMP),
         where=f"{table.operation} in {api.scope}",
     )
-    rows: list[Row] = flatten(page, table, table.fillings[0], api.scope).slice(0, _ROWS_TRIED).to_pylist()
-    return rows
+    return flatten(page, table, table.fillings[0], api.scope)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ecr_source.catalog.column import (
     ArnField,
+    CallOutcome,
     Count,
     IsOneOf,
     Joined,
@@ -23,7 +24,7 @@ from ecr_source.catalog.column import (
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.errors import MalformedResponse
 from ecr_source.extract.page import Level, Page, member_at
-from ecr_source.statuses import COMPLETE, NOT_FOUND
+from ecr_source.statuses import COMPLETE
 
 _ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}
 _ARN = r"^(?:[^:]*:){5}"
@@ -87,14 +88,14 @@ def translated(values: pa.StringArray, names: Mapping[str, str]) -> pa.StringArr
     return pc.fill_null(translated, COMPLETE)
 
 
-def first_named(lists: pa.ListArray, member: str, names: Mapping[str, str]) -> pa.StringArray:
-    """Of each list the name of the first item's `member` that has one; `complete`, if none has, or `not_found`."""
-    values = pc.index_in(pc.struct_field(lists.flatten(), member), pa.array([*names], pa.string()))
+def first_named(lists: pa.ListArray, member: str, outcome: CallOutcome) -> pa.StringArray:
+    """Of each list the name of the first item's `member` that has one; `complete`, if none has, or that of no item."""
+    values = pc.index_in(pc.struct_field(lists.flatten(), member), pa.array([*outcome.names], pa.string()))
     parents = pc.list_parent_indices(lists).filter(values.is_valid())
-    named = pa.array([*names.values()], pa.string()).take(values.drop_null())
+    named = pa.array([*outcome.names.values()], pa.string()).take(values.drop_null())
     found = named.take(pc.index_in(pa.arange(0, len(lists)).cast(parents.type), parents))
     is_empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)
-    return pc.fill_null(found, pc.if_else(is_empty, NOT_FOUND, COMPLETE))
+    return pc.fill_null(found, pc.if_else(is_empty, outcome.none, COMPLETE))
 
 
 def _looked_up(source: Lookup, lists: pa.ListArray) -> pa.Array:

@@ -12,7 +12,7 @@ from ecr_source.catalog.table import Operation
 from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost
 from ecr_source.extract.page import ParentRow
 from ecr_source.extract.results import ReadError
-from ecr_source.statuses import COMPLETE, FAILED, PARTIAL, POSTPONED
+from ecr_source.statuses import FAILED, PARTIAL, POSTPONED
 
 _NOT_FOUND = {"REPOSITORY_NOT_FOUND", "RepositoryNotFoundException", "ImageNotFound"}
 
@@ -129,7 +129,7 @@ def status_of(above: str, failures: Failures, left: Left, *, answered: bool) -> 
     """The status of an operation that was asked, in which `above` is that of the rows it was asked for."""
     if failures.status is not None:
         return failures.status
-    if not (failures.repositories or failures.images or left.images) or above != COMPLETE:
+    if not (failures.repositories or failures.images or left.images):
         return above
     if answered or not (failures.errors or left.by_budget):
         return PARTIAL

@@ -73,7 +73,7 @@ def call_outcomes(page: Page, source: CallOutcome) -> pa.StringArray:
     responses = Level(_struct_array(page.responses), pa.arange(0, 0), "")
     listed, is_list, member = source.path.partition("[].")
     said = member_at(page, responses, listed)
-    said = first_named(said, member, source.names) if is_list else translated(said, source.names)
+    said = first_named(said, member, source) if is_list else translated(said, source.names)
     return pc.if_else(pc.equal(page.outcomes, COMPLETE), said, page.outcomes)
 
 

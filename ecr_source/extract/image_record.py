@@ -17,22 +17,25 @@ from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
-from ecr_source.extract.image_selection import IMAGE, NEVER, Choice, choose
+from ecr_source.extract.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, choose
 from ecr_source.extract.questions import Parents
 from ecr_source.extract.spool import Files, TableFile
 from ecr_source.statuses import GONE, UNANSWERED, UNKNOWN
 
 _SCHEMA = arrow_schema(EXTRACTION_IMAGES)
-_LISTED = (*IMAGE, "image_pushed_at", "scan_completed_at")
+_LISTED = (*IMAGE, "image_pushed_at", "scan_completed_at", "in_use_count")
 
 _OTHERS = "*"
 """In the place of repository and digest: the tables may have rows of images that the record does not have."""
 
 
 def columns_noted(operation: Operation) -> list[str]:
-    """The columns of images that are noted of an image for which the operation is called."""
-    changed = operation.again.changed if operation.again else None
-    return [*IMAGE, "image_pushed_at", *filter(None, [changed])]
+    """The parent's columns that are noted of an image for which the operation is called, or say whether it is."""
+    assert operation.parent is not None
+    bounded = TELL_WHAT_IS_SCANNED if operation.again and operation.again.bounded else ()
+    of_again = (operation.again.changed, operation.again.above_zero) if operation.again else ()
+    columns = dict.fromkeys((*IMAGE, "image_pushed_at", *of_again, *bounded))
+    return [name for name in columns if name in operation.parent.columns]
 
 
 class ImageRecord:
@@ -60,7 +63,7 @@ class ImageRecord:
         self._lock = threading.Lock()
 
     def add(self, images: Iterable[tuple[Mapping[str, Any], str, datetime]]) -> None:
-        """Notes images, rows of the table images, each with what came of it, and when it was asked."""
+        """Notes images, rows of the parent table, each with what came of it, and when it was asked."""
         same = {
             "registry_id": self._scope.registry_id,
             "region": self._scope.region,
@@ -80,7 +83,7 @@ class ImageRecord:
         self._is_all_there_is = answers.num_rows > 0 and pc.all(is_image).as_py()
         choice = choose(
             images,
-            parents.tags.batches() if parents.tags and parents.bounds.tag else (),
+            parents.tags.batches() if parents.tags and parents.bounds.look_at_tags else (),
             answers.filter(is_image),
             self._for_tables,
             again,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,16 +14,26 @@ import pyarrow.compute as pc
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_IMAGES
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
-from ecr_source.catalog.table import AskAgain, Operation, Table
-from ecr_source.statuses import CALL_FAILED, DENIED, GONE, LEFT_OUT, NOT_ASKED, NOT_FOUND, PENDING
+from ecr_source.catalog.table import AskAgain, Filling, Operation, Table
+from ecr_source.statuses import CALL_FAILED, DENIED, GONE, LEFT_OUT, NONE_YET, NOT_ASKED, PENDING
 
 NEVER = datetime.fromtimestamp(0, UTC)
 
 IMAGE = ("repository_name", "image_digest")
 """The columns that name an image within a scope."""
 
+TELL_WHAT_IS_SCANNED = ("is_manifest_list", "subject_manifest_digest", "artifact_media_type")
+
+_MEDIA_TYPES_OF_IMAGES = [
+    "application/vnd.docker.container.image.v1+json",
+    "application/vnd.oci.image.config.v1+json",
+]
+_ATTACHED = r"^sha256-.*[.](sig|att|sbom)$"
+"""The tags by which cosign attaches a signature, an attestation or an SBOM where it does not use OCI's referrers, as
+the part `images_attached_by_tag` of the views has them. What the tag schema of referrers names is an index."""
+
 _NOT_CALLED = [LEFT_OUT, NOT_ASKED, GONE]
-_NOT_FINAL = [*_NOT_CALLED, CALL_FAILED, DENIED, NOT_FOUND, PENDING]
+_NOT_FINAL = [*_NOT_CALLED, CALL_FAILED, DENIED, *NONE_YET, PENDING]
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,11 @@ class Bounds:
     pushed_within: timedelta | None = None
     tag: str | None = None
     max_age: timedelta = timedelta(days=7)
+
+    @property
+    def look_at_tags(self) -> bool:
+        """Whether tags say what is inside: of the newest images too, as a signature's is no image's."""
+        return self.tag is not None or self.latest is not None
 
 
 class Earlier:
@@ -63,6 +78,25 @@ class Earlier:
         """When `table` was asked for last, whatever came of it; `NEVER` if it was not."""
         return NEVER
 
+    def was_replaced(self, operation: Operation, scope: Scope) -> bool:
+        """Whether the last run could not read the operation, so that another one was read instead."""
+        return False
+
+    def loaded_rows(self, table: Table, columns: Sequence[str], scope: Scope) -> pa.Table | None:
+        """These columns of all rows of the table; None if it was never read."""
+        return None
+
+    def listed_items(
+        self, table: Table, filling: Filling, scope: Scope, more_than: int
+    ) -> dict[tuple[str, ...], int] | None:
+        """How many items the listing of each of the `asked_columns` has that fills the table so, where there are more
+        than so many; None if the table was never read."""
+        return None
+
+    def repositories(self, tables: Sequence[Table], scope: Scope) -> list[str]:
+        """The repositories of which these tables have rows, as they are named in them."""
+        return []
+
     def names(self, names: pa.StringArray) -> pa.StringArray:
         """The names that images have in the rows of earlier runs, where that is not how the registry names them."""
         return names
@@ -72,13 +106,19 @@ class Earlier:
 class Choice:
     """The images to ask about, in the order of need, and those that a bound leaves out where that is news.
 
-    Of `standing` images (columns `IMAGE`) the answer stands; `known` are the names, in the registry, of all those to
-    ask of which there is any answer. `gone` are answers for images that are not listed any more.
+    A bound says what is asked; it takes away no answer that stands.
+
+    Of `standing` images (columns `IMAGE`) the answer stands, of the `oldest` since then; `known` are the names, in the
+    registry, of all those to ask of which there is any answer. Of so many `images` so many are `outside`, and without
+    an answer that stands. `gone` are answers for images that are not listed any more.
     """
 
     ask: pa.Table
     left_out: pa.Table
+    images: int
+    outside: int
     standing: pa.Table
+    oldest: datetime | None
     known: pa.Array
     gone: pa.Table
 
@@ -93,7 +133,7 @@ def choose(
     now: datetime,
     names_in_tables: Callable[[pa.Array], pa.Array],
 ) -> Choice:
-    """Sorts `images` (columns of the table images); `tagged` are rows of image_tags.
+    """Sorts `images` (rows of the table that the operation is called for); `tagged` are rows of image_tags.
 
     `answers` are rows of extraction_images, in which images have their `names_in_tables`; those of other tables than
     these are none.
@@ -103,17 +143,22 @@ def choose(
     has_all = _is_for(answers, for_tables)
     stands = _of_images(pc.and_(_stands(answers, again, bounds, now), has_all), position)
     # What does not expire is what the digest stands for, whenever it was pushed.
-    for listed in filter(None, ("image_pushed_at" if again.expires else None, again.changed)):
+    pushed_at = "image_pushed_at" if again.expires and "image_pushed_at" in images.column_names else None
+    for listed in filter(None, (pushed_at, again.changed)):
         stands = pc.and_(stands, _same(images[listed], answers[listed].take(position)))
     inside = _within_bounds(images, names, tagged, bounds, now) if again.bounded else pa.repeat(True, len(names))
     was_left_out = _of_images(pc.and_(pc.equal(answers["outcome"], LEFT_OUT), has_all), position)
     wanted = pc.and_(inside, pc.invert(stands))
+    outside = pc.invert(pc.or_(inside, stands))
     is_gone = pc.invert(pc.is_in(pa.arange(0, answers.num_rows), position.cast(pa.int64())))
     is_news = pc.invert(pc.and_(pc.equal(answers["outcome"], GONE), has_all))
     return Choice(
         ask=_in_order_of_need(images.filter(wanted), answers.take(position.filter(wanted))),
-        left_out=images.filter(pc.invert(pc.or_(inside, was_left_out))),
-        standing=images.filter(pc.and_(inside, stands)).select(IMAGE),
+        left_out=images.filter(pc.and_(outside, pc.invert(was_left_out))),
+        images=images.num_rows,
+        outside=pc.sum(outside, min_count=0).as_py(),
+        standing=images.filter(stands).select(IMAGE),
+        oldest=pc.min(answers["extracted_at"].take(position.filter(stands))).as_py(),
         known=names.filter(pc.and_(wanted, position.is_valid())),
         gone=answers.filter(pc.and_(is_gone, is_news)),
     )
@@ -158,31 +203,46 @@ def _within_bounds(
     if bounds.pushed_within is not None:
         since = pa.scalar(now - bounds.pushed_within, TIMESTAMP)
         inside = pc.and_(inside, pc.fill_null(pc.greater_equal(images["image_pushed_at"], since), True))
+    matching, attached = _names_by_tag(tagged, bounds)
     if bounds.tag is not None:
-        inside = pc.and_(inside, pc.is_in(names, _names_with_tag(tagged, bounds.tag)))
+        inside = pc.and_(inside, pc.is_in(names, matching))
     if bounds.latest is not None:
-        inside = pc.and_(inside, _newest(images, bounds.latest))
+        inside = pc.and_(inside, _newest(images, pc.invert(pc.is_in(names, attached)), bounds.latest))
     return inside.combine_chunks() if isinstance(inside, pa.ChunkedArray) else inside
 
 
-def _names_with_tag(tagged: Iterable[pa.RecordBatch], pattern: str) -> pa.Array:
-    matches = re.compile(fnmatch.translate(pattern)).match
-    found: list[pa.Array] = []
+def _names_by_tag(tagged: Iterable[pa.RecordBatch], bounds: Bounds) -> tuple[pa.Array, pa.Array]:
+    """The images with a tag that the bounds ask for, and those that are attached to another."""
+    pattern = fnmatch.translate(bounds.tag) if bounds.tag is not None else None
+    matches = re.compile(pattern).match if pattern else None
+    matching, attached = [pa.array([], pa.string())], [pa.array([], pa.string())]
     for batch in tagged:
-        mask = pa.array([matches(tag) is not None for tag in batch.column("image_tag").to_pylist()], pa.bool_())
-        found.append(image_names(batch).filter(mask))
-    return pa.concat_arrays([pa.array([], pa.string()), *found])
+        names, tags = image_names(batch), batch.column("image_tag")
+        attached.append(names.filter(pc.match_substring_regex(tags, _ATTACHED)))
+        if matches:
+            matching.append(names.filter(pa.array([matches(tag) is not None for tag in tags.to_pylist()], pa.bool_())))
+    return pa.concat_arrays(matching), pa.concat_arrays(attached)
 
 
-def _newest(images: pa.Table, count: int) -> pa.Array:
-    """Whether an image is one of the newest `count` of its repository; of two pushed at once, the smaller digest is."""
-    order = pc.sort_indices(
-        images,
-        sort_keys=[
-            ("repository_name", "ascending"),
-            ("image_pushed_at", "descending"),
-            ("image_digest", "ascending"),
-        ],
+def _newest(images: pa.Table, may_be: pa.Array, count: int) -> pa.Array:
+    """Whether an image is one of the newest `count` of its repository; of two pushed at once, the smaller digest is.
+
+    What is not scanned, such as an index, a chart or a signature, is none of them, and only those are that `may_be`.
+    """
+    is_index = pc.fill_null(images["is_manifest_list"], False)
+    is_image = pc.is_in(images["artifact_media_type"], pa.array([*_MEDIA_TYPES_OF_IMAGES, None]))
+    is_attached = images["subject_manifest_digest"].is_valid()
+    others = pc.or_(is_index, is_attached)
+    scanned = pc.indices_nonzero(pc.and_(pc.and_(may_be, is_image), pc.invert(others)))
+    order = scanned.take(
+        pc.sort_indices(
+            images.take(scanned),
+            sort_keys=[
+                ("repository_name", "ascending"),
+                ("image_pushed_at", "descending"),
+                ("image_digest", "ascending"),
+            ],
+        )
     )
     newest = [False] * images.num_rows
     before, rank = None, 0
@@ -199,7 +259,7 @@ def _stands(answers: pa.Table, again: AskAgain, bounds: Bounds, now: datetime) -
     if again.settles_after is not None:
         there_for = pc.subtract(answers["extracted_at"], answers["image_pushed_at"])
         is_old = pc.fill_null(pc.greater(there_for, pa.scalar(again.settles_after, there_for.type)), False)
-        stands = pc.or_(stands, pc.and_(pc.equal(answers["outcome"], NOT_FOUND), is_old))
+        stands = pc.or_(stands, pc.and_(pc.is_in(answers["outcome"], pa.array([*NONE_YET])), is_old))
     if again.expires:
         oldest = pa.scalar(now - bounds.max_age, TIMESTAMP)
         stands = pc.and_(stands, pc.greater_equal(answers["extracted_at"], oldest))

@@ -31,15 +31,22 @@ from ecr_source.errors import (
 )
 from ecr_source.extract.failures import Failures, Left, failures_in, status_of
 from ecr_source.extract.flatten import listed_keys
+from ecr_source.extract.image_selection import Choice, image_names
+from ecr_source.extract.name_patterns import is_matched, matching, matching_any, no_match, with_pattern
 from ecr_source.extract.page import ParentRow
+from ecr_source.extract.progress import Reached
 from ecr_source.extract.questions import (
     ForRows,
     Listing,
+    Matching,
     Named,
     Nothing,
+    NothingThere,
     Parents,
+    Question,
     all_rows,
     calls_for,
+    count_calls,
     each_row,
     halves,
     question_of,
@@ -47,8 +54,10 @@ from ecr_source.extract.questions import (
     rows_of,
 )
 from ecr_source.extract.response_rows import Answer, Answers
+from ecr_source.extract.results import ImageCounts
 from ecr_source.extract.spool import Files, TableFile
 from ecr_source.statuses import (
+    BOUNDED,
     CALL_FAILED,
     COMPLETE,
     DENIED,
@@ -56,9 +65,9 @@ from ecr_source.statuses import (
     LEFT_OUT,
     NOT_ASKED,
     NOT_OFFERED,
-    PARTIAL,
     POSTPONED,
     READ,
+    SELECTED,
     SKIPPED,
 )
 
@@ -71,8 +80,12 @@ class Reading:
     """The reading of `operation` in one scope, for the `tables` that it fills.
 
     `jobs` are the calls to make, in any order and at the same time, none where it `is_offered` no more than lately;
-    `finish`, afterwards, leaves the `status`, the `files`, the `failures` with the repositories that they except, and,
-    if the budget ended, where the next run `resumes_at`. What is loaded since it `began_at` this time is newer.
+    `finish`, afterwards, leaves the `status`, the `files`, the `failures` with the repositories that they except, the
+    `outcomes` of repositories of which there is nothing to tell, and, if the budget ended, where the next run
+    `resumes_at`. What is loaded since it `began_at` this time is newer.
+
+    `matched` are those of `names`, shell patterns or not, that there are repositories of; `vanished` tells
+    which repositories that have rows match patterns and are not among those listed.
     """
 
     api: Api
@@ -83,10 +96,14 @@ class Reading:
     observe: Callable[[Table, int], None]
     began_at: datetime
     is_offered: bool = True
+    vanished: Callable[[Sequence[str], Sequence[str]], Sequence[str]] = lambda _, __: ()
     status: str = COMPLETE
     note: str = ""
     named: list[str] | None = None
+    matched: set[str] = field(default_factory=set)
     files: Files = field(default_factory=dict)
+    images: ImageCounts | None = None
+    outcomes: dict[str, str] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -97,10 +114,33 @@ class Reading:
         )
         self._lock = threading.Lock()
         self._answered = 0
-        self._known = pa.array([], pa.string())
+        self._choice: Choice | None = None
         self._left = Left()
         self._parents: Parents | None = None
         self._stopped = threading.Event()
+        self._to_begin = self._begun = 0
+        self._are_all_begun = self._has_ended = False
+
+    @property
+    def reached(self) -> Reached:
+        """How far its calls are."""
+        usage, rate = self.api.usage_of(self.operation), self.api.rate_of(self.operation)
+        sent = usage.calls - usage.retried
+        if self._has_ended:
+            return Reached(sent, sent, refused=usage.throttled, status=self.status)
+        announced, unanswered = rate.begun()
+        made = max(0, sent - unanswered)
+        to_come = unanswered + announced + max(0, self._to_begin - self._begun)
+        granted = rate.granted_a_second()
+        is_listed = self._are_all_begun and not (announced or unanswered)
+        return Reached(
+            made,
+            made + to_come,
+            are_all_known=is_listed or (self.operation.each is not None and self._to_begin > 0),
+            refused=usage.throttled,
+            granted=granted,
+            seconds_left=to_come / granted if granted else None,
+        )
 
     @property
     def resumes_at(self) -> str:
@@ -115,20 +155,56 @@ class Reading:
 
     def jobs(self, parents: Parents | None, stopped: threading.Event) -> Iterator[Job]:
         """The calls and listings to make. A job raises nothing that the service, or the network, is to blame for."""
-        self._parents, self._stopped = parents, stopped
-        match self._out_of_place() or question_of(self.operation, self.names, parents):
+        self._stopped = stopped
+        for job in self._jobs(parents):
+            self._begun += 1
+            yield job
+        self._to_begin = self._begun
+        self._are_all_begun = True
+
+    def _jobs(self, parents: Parents | None) -> Iterator[Job]:
+        match self.question(parents):
             case Nothing(status, note):
                 self.status, self.note = status, note
+            case NothingThere(note):
+                self.note = note
+                self._answered += 1
             case Listing(images):
-                self._answers.within = images
+                if images is not None:
+                    self._answers.counted = lambda rows: pc.is_in(image_names(rows), images)
                 yield self._read_listing
             case Named(names):
                 yield partial(self._read_named, names)
+            case Matching(patterns):
+                yield partial(self._read_matching, patterns)
             case EachValue(parameter, values):
+                self._to_begin = len(values)
                 for value in values:
                     yield partial(self._ask, [], {parameter: value})
             case ForRows(each, file):
                 yield from self._jobs_for_rows(each, file)
+
+    def question(self, parents: Parents | None) -> Question:
+        """What there is to ask; where another operation says whether that tells something, it is asked."""
+        self._parents = parents
+        return self._out_of_place() or question_of(self.operation, self.names, parents)
+
+    def rows(self, file: TableFile) -> Iterator[ParentRow]:
+        """The rows of the question that are asked for; where a budget can end, from where it ended last."""
+        if self.operation.again:
+            return self._chosen(self.operation.again, file)
+        if not self.api.budget.is_limited or "repository_name" not in self.columns:
+            return all_rows(file, self.columns)
+        return rows_from(file, self.columns, self._starts_at())
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the parent table that `rows` have."""
+        return self._answers.columns
+
+    def discard(self) -> None:
+        """Deletes what waits of it."""
+        self._answers.discard()
 
     def finish(self) -> None:
         """Completes the files, or drops them, when all jobs are done."""
@@ -140,11 +216,28 @@ class Reading:
         if self.status in READ or self.failures.images:
             self.files = self._answers.complete(self.named, sorted(self.failures.repositories))
         else:
-            self._answers.discard()
+            self.discard()
+        if self._choice:
+            self._count_images(self._choice)
         if self._left.by_budget:
             self.note = f"the budget was spent: {self._left} wait for the next run"
         self.note = self.note or self.api.notes.get(self.operation, "")
         self.finished_at = datetime.now(UTC)
+        self._has_ended = True
+
+    def _count_images(self, choice: Choice) -> None:
+        asked = choice.ask.num_rows
+        answered_at = [choice.oldest, self.started_at if asked else None]
+        self.images = ImageCounts(
+            asked=asked,
+            kept=choice.standing.num_rows,
+            left_out=choice.outside,
+            failed=len(self.failures.images) + len(self._left.images),
+            oldest_answer_at=min(filter(None, answered_at), default=None),
+        )
+        if choice.outside:
+            self.status = BOUNDED if self.status == COMPLETE else self.status
+            self.note = f"a bound leaves out {choice.outside:,} of {choice.images:,} images"
 
     def emptied(self, parents: Parents) -> Files:
         """The files by which nothing is left of what the operation gave to its tables, without asking."""
@@ -160,44 +253,50 @@ class Reading:
 
     # what to ask
 
-    def _out_of_place(self) -> Nothing | None:
+    def _out_of_place(self) -> Nothing | NothingThere | None:
         """Why the operation says nothing of this registry; None if it does."""
         if not self.is_offered:
             return Nothing(NOT_OFFERED)
         if not self.api.can_ask(self.operation):
             return Nothing(SKIPPED, f"{self.operation} tells of the caller's own registry only")
         where = self.operation.only_where
-        if where is None or self._tells(where):
+        if where is None:
             return None
-        other = self.operation.instead
-        return Nothing(SKIPPED, f"{other} was read instead: {where.operation} does not tell {where.value}")
+        return self._unless_told(where) if self.operation.instead else self._nothing_unless_told(where)
 
-    def _tells(self, where: OnlyWhere) -> bool:
+    def _unless_told(self, where: OnlyWhere) -> Nothing | None:
+        """Nothing where another operation is read instead."""
         try:
-            return self.api.tells(where)
+            if self.api.tells(where):
+                return None
         except _UNREADABLE as error:
             self.failures.note(error)
         except BudgetSpent:
             pass  # what is read instead is postponed too
-        return False
+        return Nothing(SKIPPED, f"{self.operation.instead} was read instead: {_untold(where)}")
+
+    def _nothing_unless_told(self, where: OnlyWhere) -> Nothing | NothingThere | None:
+        """Nothing where what is asked about was not read; that nothing is there, where that is told."""
+        if self._parents is not None and self._parents.file is None:
+            return Nothing(self._parents.status)
+        try:
+            return None if self.api.tells(where) else NothingThere(_untold(where))
+        except _UNREADABLE as error:
+            self._fail(error)
+            return Nothing(self.failures.status or FAILED)
+        except BudgetSpent:
+            return Nothing(POSTPONED)
 
     def _jobs_for_rows(self, each: EachRow, file: TableFile) -> Iterator[Job]:
-        for rows, parameters in calls_for(each, self._rows(file)):
+        if not self.operation.again:
+            self._to_begin = count_calls(each, rows_of(file, self.columns))
+        for rows, parameters in calls_for(each, self.rows(file)):
             if self.failures.status == NOT_OFFERED:
                 return
             if ended := self.api.ended:
                 self._leave(rows, ended, datetime.now(UTC))
             else:
                 yield partial(self._ask, rows, parameters)
-
-    def _rows(self, file: TableFile) -> Iterator[ParentRow]:
-        """The rows that are asked for; where a budget can end, from where it ended last."""
-        columns = self._answers.columns
-        if self.operation.again:
-            return self._chosen(self.operation.again, file)
-        if not self.api.budget.is_limited or "repository_name" not in columns:
-            return all_rows(file, columns)
-        return rows_from(file, columns, self._starts_at())
 
     def _starts_at(self) -> str:
         if self._parents is None or not self.tables:
@@ -207,9 +306,13 @@ class Reading:
     def _chosen(self, again: AskAgain, file: TableFile) -> Iterator[ParentRow]:
         assert self._parents is not None
         assert self._answers.record is not None
-        images = rows_of(file, self._answers.columns)
+        images = rows_of(file, self.columns)
+        if again.above_zero:
+            images = images.filter(pc.greater(images[again.above_zero], 0))
         choice = self._answers.record.choose(images, self._parents, again, self.started_at)
-        self._known = choice.known
+        self._choice = choice
+        assert isinstance(self.operation.each, EachRow)
+        self._to_begin = count_calls(self.operation.each, choice.ask)
         self._answered += choice.standing.num_rows
         for row in each_row(choice.left_out):
             self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
@@ -234,23 +337,35 @@ class Reading:
     def _read_named(self, names: Sequence[str]) -> None:
         self.named = []
         try:
-            self._spool_pages(self._found(names, self.named))
+            self._spool_pages(self._found(names))
         except BudgetSpent:
             self.status = POSTPONED
         except _UNREADABLE as error:
             self._fail(error)
         else:
-            self.status = PARTIAL if self.named else FAILED
+            self.matched = {*self.named}
+            self.status = SELECTED
 
-    def _found(self, names: Sequence[str], named: list[str]) -> Iterator[Response]:
+    def _found(self, names: Sequence[str]) -> Iterator[Response]:
         for answer in self.api.named(self.operation, names):
             if isinstance(answer, Gone):
-                self.failures.note(answer)
-                continue
-            page = self._answers.page([Answer({}, [answer], COMPLETE, self.started_at)], str(self.operation))
-            keys = listed_keys(page, *self._answers.fillings[0])
-            named.extend(keys.column(0).to_pylist())
-            yield answer
+                self.failures.note(with_pattern(answer))
+            else:
+                yield answer
+
+    def _read_matching(self, patterns: Sequence[str]) -> None:
+        self.named = []
+        self._answers.counted = partial(is_matched, patterns)
+        self._read_listing()
+        if self.failures.status is not None or self.status != COMPLETE:
+            return
+        found = matching(patterns, self.named)
+        self.matched = {pattern for pattern, names in found.items() if names}
+        for pattern in (one for one, names in found.items() if not names):
+            self.failures.note(no_match(self.operation, pattern))
+        listed = matching_any(patterns, self.named)
+        self.named = [*listed, *self.vanished(patterns, listed)]
+        self.status = SELECTED
 
     def _spool_pages(self, pages: Iterator[Response]) -> None:
         for number, response in enumerate(one_ahead(pages), 1):
@@ -260,6 +375,8 @@ class Reading:
             page = self._answers.page([Answer({}, [response], COMPLETE, self.started_at)], where)
             self._answers.add_page(page)
             self._answered += 1
+            if self.named is not None:
+                self.named += listed_keys(page, *self._answers.fillings[0]).column(0).to_pylist()
 
     def _ask(self, rows: list[ParentRow], parameters: dict[str, Any]) -> None:
         """Asks for one row of the parent table, or for some at a time."""
@@ -273,6 +390,7 @@ class Reading:
         except Absent as error:
             outcome = self.operation.absent[error.error_code]
             self._collect(Answer.without_response(asked, outcome, asked_at))
+            self.outcomes[asked.get("repository_name", "")] = outcome
         except (Denied, Gone) as error:
             self._refused(rows, parameters, error, asked_at)
         except _ENDED as ended:
@@ -344,10 +462,14 @@ class Reading:
         images = [f"{row['repository_name']}@{row['image_digest']}" for row in rows] if self.operation.again else []
         with self._lock:
             self._left.add(names, images, ended)
-        if not self.operation.again:
+        if self._choice is None:
             self.failures.repositories.update(names)
             return
-        is_known = pc.is_in(pa.array(images, pa.string()), self._known).to_pylist()
+        is_known = pc.is_in(pa.array(images, pa.string()), self._choice.known).to_pylist()
         for row, known in zip(rows, is_known, strict=True):
             if not known:
                 self._answers.add(Answer.without_response(row, NOT_ASKED, asked_at))
+
+
+def _untold(where: OnlyWhere) -> str:
+    return f"{where.operation} does not tell {where.value}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation
 from ecr_source.extract.image_selection import IMAGE, Bounds, Earlier, image_names
+from ecr_source.extract.name_patterns import is_pattern
 from ecr_source.extract.page import ParentRow
 from ecr_source.extract.spool import TableFile
 from ecr_source.statuses import SKIPPED
@@ -46,6 +48,13 @@ class Nothing:
 
 
 @dataclass(frozen=True)
+class NothingThere:
+    """Nothing is asked, since there is nothing to tell, and nothing is left of what earlier runs were told."""
+
+    note: str
+
+
+@dataclass(frozen=True)
 class Listing:
     """The whole listing; where images are named, only rows of these count."""
 
@@ -60,6 +69,13 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """The items of the whole listing whose names match one of these shell patterns, or are one of them."""
+
+    patterns: Sequence[str]
+
+
+@dataclass(frozen=True)
 class ForRows:
     """A call for each row of `file`, or for some at a time."""
 
@@ -67,19 +83,22 @@ class ForRows:
     file: TableFile
 
 
-Question: TypeAlias = Nothing | Listing | Named | EachValue | ForRows
+Question: TypeAlias = Nothing | NothingThere | Listing | Named | Matching | EachValue | ForRows
 
 
 def question_of(operation: Operation, names: Sequence[str] | None, parents: Parents | None) -> Question:
-    """What to ask, for rows of the parent table, if there is one; of a listing only what is named, if `names` are."""
+    """What to ask, for rows of the parent table, if there is one; of a listing only what `names` name, if they are
+    given, or match."""
     if parents is not None:
         if parents.file is None:
             return Nothing(parents.status)
         if isinstance(operation.each, EachRow):
             return ForRows(operation.each, parents.file)
         return Listing(image_names(rows_of(parents.file, IMAGE)))
+    if names is not None and not operation.names:
+        return Nothing(SKIPPED, "only single repositories were asked for")
     if names is not None:
-        return Named(names) if operation.names else Nothing(SKIPPED, "only single repositories were asked for")
+        return Matching(names) if any(map(is_pattern, names)) else Named(names)
     return operation.each if isinstance(operation.each, EachValue) else Listing()
 
 
@@ -91,6 +110,15 @@ def calls_for(each: EachRow, rows: Iterable[ParentRow]) -> Iterator[tuple[list[P
         while batch := list(islice(alike, each.at_a_time)):
             parameters: dict[str, Any] = {name: batch[0][column] for name, column in scalars.items()}
             yield batch, parameters | {name: [row[column] for row in batch] for name, column in lists.items()}
+
+
+def count_calls(each: EachRow, rows: pa.Table) -> int:
+    """How many calls `calls_for` makes for the rows, which have the columns that are asked."""
+    scalars = [column for name, column in each.asked.items() if "[]" not in name]
+    if each.at_a_time == 1 or not scalars:
+        return math.ceil(int(rows.num_rows) / each.at_a_time)
+    counts: list[int] = rows.group_by(scalars).aggregate([([], "count_all")])["count_all"].to_pylist()
+    return sum(-(-count // each.at_a_time) for count in counts)
 
 
 def halves(rows: list[ParentRow], parameters: dict[str, Any]) -> list[tuple[list[ParentRow], dict[str, Any]]]:

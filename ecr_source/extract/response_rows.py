@@ -10,7 +10,6 @@ from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ecr_source.aws.api import Api
 from ecr_source.aws.decode import on_arrow_threads
@@ -21,7 +20,6 @@ from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 from ecr_source.errors import MalformedResponse
 from ecr_source.extract.flatten import call_outcomes, flatten, listed_keys
 from ecr_source.extract.image_record import ImageRecord, columns_noted
-from ecr_source.extract.image_selection import image_names
 from ecr_source.extract.page import Page, ParentRow
 from ecr_source.extract.spool import Files, Spool
 from ecr_source.statuses import CALL_FAILED, COMPLETE
@@ -71,7 +69,7 @@ class Answers:
     """The rows of the answers of `operation` in one scope, in a spool. Safe to use from several threads.
 
     Its reading `began_at` this time. `malformed` is told of an answer of which no rows can be made, and why; `observe`
-    of the rows of each table. If `within` is given, only rows of images of these names count.
+    of the rows of each table. If `counted` is given, only rows count for which it is true.
     """
 
     api: Api
@@ -81,7 +79,7 @@ class Answers:
     began_at: datetime
     malformed: Callable[[Answer, MalformedResponse], None]
     observe: Callable[[Table, int], None]
-    within: pa.Array | None = None
+    counted: Callable[[pa.Table], pa.Array] | None = None
     _waiting: list[Answer] = field(default_factory=list)
     _nbytes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -250,8 +248,8 @@ class Answers:
         rows: dict[Table, pa.Table] = {}
         for table, filling in fillings:
             flat = flatten(page, table, filling, self.api.scope)
-            if self.within is not None:
-                flat = flat.filter(pc.is_in(image_names(flat), self.within))
+            if self.counted is not None:
+                flat = flat.filter(self.counted(flat))
             rows[table] = pa.concat_tables([rows[table], flat]) if table in rows else flat
         spool.add(rows, keys)
         for table, flat in rows.items():

@@ -22,13 +22,18 @@ from dlt.destinations.exceptions import (
 )
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.catalog import EXTRACTION_ERRORS, EXTRACTION_IMAGES, EXTRACTION_SCOPES
+from ecr_source.catalog import (
+    EXTRACTION_ERRORS,
+    EXTRACTION_IMAGES,
+    EXTRACTION_REPOSITORIES,
+    EXTRACTION_SCOPES,
+)
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.catalog.tables.image import IMAGES
+from ecr_source.catalog.table import Filling, Operation, RunTable, Table
 from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.replacement import scope_columns
 from ecr_source.destinations.warehouse import SqlClient
-from ecr_source.extract.image_selection import IMAGE, NEVER, Earlier
+from ecr_source.extract.image_selection import IMAGE, NEVER
 from ecr_source.extract.pseudonyms import Pseudonyms
 from ecr_source.statuses import NOT_OFFERED, POSTPONED, READ, SKIPPED
 
@@ -39,13 +44,12 @@ _CALLS_THAT_TELL_A_RATE = 50
 
 _LAST_RUN = "SELECT mode, registry_id FROM {table} ORDER BY started_at DESC LIMIT 1"
 _LAST_READS = f"""
-SELECT table_name, registry_id, region, started_at, resumes_at FROM (
-    SELECT table_name, registry_id, region, started_at, resumes_at,
+SELECT table_name, registry_id, region, started_at, resumes_at, note FROM (
+    SELECT table_name, registry_id, region, started_at, resumes_at, note,
         row_number() OVER (PARTITION BY table_name, registry_id, region ORDER BY started_at DESC) AS position
     FROM {{table}} WHERE status IN ({", ".join(f"'{status}'" for status in sorted(READ))})
 ) AS reads WHERE position = 1
 """  # noqa: S608 (words of ours)
-_IMAGES = "SELECT count(*) FROM {table} WHERE registry_id = %s AND region = %s"
 _LAST_TRIES = f"""
 SELECT table_name, registry_id, region, max(started_at) FROM {{table}}
 WHERE status NOT IN ('{POSTPONED}', '{SKIPPED}') GROUP BY table_name, registry_id, region
@@ -59,15 +63,24 @@ JOIN {{scopes}} AS runs
     ON runs.run_id = errors.run_id AND runs.registry_id = errors.registry_id AND runs.region = errors.region
 WHERE errors.status = '{NOT_OFFERED}' GROUP BY operation, errors.registry_id, errors.region
 """  # noqa: S608 (a word of ours)
+_TOLD_OF = "SELECT DISTINCT repository_name FROM {table} WHERE registry_id = %s AND region = %s"
 _SCOPES_WITH_ROWS = "SELECT DISTINCT '{name}', registry_id, {region} FROM {table}"
 _RATE = f"""
 SELECT sum(calls) / nullif(sum(extract(epoch FROM finished_at) - extract(epoch FROM started_at)), 0)
 FROM {{table}} WHERE registry_id = %s AND region = %s AND calls >= {_CALLS_THAT_TELL_A_RATE}
 """  # noqa: S608 (a number of ours)
 
+_HISTORY = "history"
+"""The name of the load mode in which rows that are not there any more stay, which asks datasets itself."""
+
 _NO_TABLE = (DatabaseUndefinedRelation, SqlClientNotAvailable)
 # A column that is missing, of a table that an older version loaded, is a terminal error.
 _NOT_AS_NOW = (*_NO_TABLE, DatabaseTerminalException)
+
+
+_TABLES_WITH_ROWS = "SELECT count(*) FROM ({}) AS those_with_rows"
+
+_HAS_ROWS = "SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM {})"
 
 
 @dataclass(frozen=True)
@@ -80,13 +93,17 @@ class LastRun:
 
 @dataclass(frozen=True)
 class LastRead:
-    """When a table was read in a scope; `resumes_at` is the repository at which the budget ended, if it did."""
+    """When a table was read in a scope, and what a person should know of it.
+
+    `resumes_at` is the repository at which the budget ended, if it did.
+    """
 
     started_at: datetime
     resumes_at: str | None
+    note: str | None
 
 
-_NOT_READ = LastRead(NEVER, None)
+_NOT_READ = LastRead(NEVER, None, None)
 
 
 class Dataset:
@@ -98,7 +115,7 @@ class Dataset:
     def __init__(self, pipeline: dlt.Pipeline, pseudonyms: Pseudonyms | None = None) -> None:
         self._pipeline = pipeline
         self._pseudonyms = pseudonyms
-        self._destination = destination_of(pipeline)
+        self.destination = destination_of(pipeline)
         # One connection at a time: scopes are read by several threads.
         self._lock = threading.Lock()
         self._client: SqlClient | None = None
@@ -114,7 +131,7 @@ class Dataset:
         """While it lasts all is asked over one connection: to open one takes 50 ms of processor."""
         with ExitStack() as stack:
             with suppress(SqlClientNotAvailable):  # files: they have no connection, and each question says so
-                self._client = stack.enter_context(self._destination.open_tables(self._pipeline))
+                self._client = stack.enter_context(self.destination.open_tables(self._pipeline))
             try:
                 yield
             finally:
@@ -122,7 +139,7 @@ class Dataset:
 
     def ask_of_scopes(self) -> None:
         """Asks, for all scopes at once, what every walk needs to know."""
-        _ = self._last_tries, self._not_offered
+        _ = self._last_tries, self._not_offered, self._last_reads, self.last_run
 
     @property
     def name(self) -> str:
@@ -137,12 +154,7 @@ class Dataset:
 
     def table_format(self) -> str | None:
         """The format of its tables, where its destination has several; None if there are none yet."""
-        return self._destination.table_format_of(self._pipeline, EXTRACTION_SCOPES.name)
-
-    def images(self, scope: Scope) -> int | None:
-        """How many images the scope had when they were loaded last; None if they never were."""
-        rows = self._rows(IMAGES, _IMAGES, *self._loaded_as(scope))
-        return int(rows[0][0]) or None if rows else None
+        return self.destination.table_format_of(self._pipeline, EXTRACTION_SCOPES.name)
 
     def calls_a_second(self, scope: Scope) -> float | None:
         """The rate of the calls of the last runs in the scope; None if there were few, or none."""
@@ -182,7 +194,7 @@ class Dataset:
             return set()
         parts = [(table.name, "region" if "region" in table.columns else "''") for table in tables]
         try:
-            with self._tables() as client:
+            with self.tables() as client:
                 statement = " UNION ALL ".join(
                     _SCOPES_WITH_ROWS.format(name=name, region=region, table=client.make_qualified_table_name(name))
                     for name, region in parts
@@ -192,9 +204,78 @@ class Dataset:
             return None
         return {(name, account, region) for name, account, region in rows}
 
+    def tables_with_rows(self, tables: Sequence[Table]) -> int | None:
+        """How many of the tables have rows; None if that is not known."""
+        try:
+            with self.tables() as client:
+                names = [client.make_qualified_table_name(table.name) for table in tables]
+                statement = _TABLES_WITH_ROWS.format(" UNION ALL ".join(map(_HAS_ROWS.format, names)))
+                ((count,),) = client.execute_sql(statement) or ((None,),)
+        except (*_NOT_AS_NOW, DestinationConnectionError):
+            return None
+        return count
+
+    def repositories(self, tables: Sequence[Table], scope: Scope) -> list[str]:
+        """The repositories of which these tables have rows, or any operation told, by their names there."""
+        asked = [one for one in tables if len(one.replaced_by) > 1 and self.last_read(one, scope) != _NOT_READ]
+        if not asked:
+            return []
+        with self._lock, self.tables() as client:
+            statement = " UNION ".join(
+                f"SELECT DISTINCT {table.replaced_by[1][-1]} {self._from(client, table)}" for table in asked
+            )
+            values = (value for table in asked for value in self._values(table, scope))
+            rows = client.execute_sql(statement, *values) or ()
+            told_of = self._rows(EXTRACTION_REPOSITORIES, _TOLD_OF, *self._loaded_as(scope))
+        return [name for (name,) in (*rows, *told_of)]
+
+    def loaded_rows(self, table: Table, columns: Sequence[str], scope: Scope) -> pa.Table | None:
+        """These columns of the table's rows of the scope; None if it was never read."""
+        if self.last_read(table, scope) == _NOT_READ:
+            return None
+        schema = pa.schema([arrow_schema(table).field(name) for name in columns])
+        with self._lock, self.tables() as client:
+            names = ", ".join(map(client.escape_column_name, schema.names))
+            statement = f"SELECT {names} {self._from(client, table)}"
+            with client.execute_query(statement, *self._values(table, scope)) as cursor:
+                return fetch_all(cursor, schema)
+
+    def listed_items(
+        self, table: Table, filling: Filling, scope: Scope, more_than: int
+    ) -> dict[tuple[str, ...], int] | None:
+        """How many items the listing of each of the `asked_columns` has that fills the table so, where there are more
+        than so many; None if the table was never read."""
+        if self.last_read(table, scope) == _NOT_READ:
+            return None
+        by = [filling.column_of(name) for name in filling.asked_columns]
+        names = dict.fromkeys([*by, *table.listed_key(filling)])
+        told_apart = {name: value for name, value in filling.constants.items() if name in table.replaced_by[0]}
+        with self._lock, self.tables() as client:
+            where = "".join(f" AND {name} = %s" for name in told_apart)
+            distinct = f"SELECT DISTINCT {', '.join(names)} {self._from(client, table)}{where}"
+            counted = f"SELECT {', '.join([*by, 'count(*)'])} FROM ({distinct}) AS items"  # noqa: S608 (names of ours)
+            grouped = f" GROUP BY {', '.join(by)}" if by else ""
+            statement = f"{counted}{grouped} HAVING count(*) > {more_than}"
+            rows = client.execute_sql(statement, *self._values(table, scope), *told_apart.values())
+        return {tuple(asked): int(count) for *asked, count in rows or ()}
+
+    def _from(self, client: SqlClient, table: Table) -> str:
+        """The rows of the table that are there now, of the scope of which the placeholders have the `_values`."""
+        conditions = [*(f"{column} = %s" for column in scope_columns(table)), *self.of_versions]
+        return f"FROM {client.make_qualified_table_name(table.name)} WHERE {' AND '.join(conditions)}"
+
+    @property
+    def of_versions(self) -> list[str]:
+        """The condition on the rows that are there now, where their versions are kept."""
+        return ["_dlt_valid_to IS NULL"] if self.last_run and self.last_run.mode == _HISTORY else []
+
+    def _values(self, table: Table, scope: Scope) -> list[str]:
+        values = dict(zip(("registry_id", "region"), self._loaded_as(scope), strict=True))
+        return [values[column] for column in scope_columns(table)]
+
     def names(self, names: pa.StringArray) -> pa.StringArray:
         """The names of the registry as they are in the tables."""
-        return self._destination.storable_names(self._pseudonyms.column(names) if self._pseudonyms else names)
+        return self.destination.storable_names(self._pseudonyms.column(names) if self._pseudonyms else names)
 
     def last_tried(self, table: Table, scope: Scope) -> datetime:
         """When the table was asked for last in the scope, whatever came of it."""
@@ -212,7 +293,7 @@ class Dataset:
         schema = arrow_schema(EXTRACTION_IMAGES)
         if values not in self._answered:
             return schema.empty_table()
-        with self._lock, self._tables() as client:
+        with self._lock, self.tables() as client:
             names = ", ".join(client.escape_column_name(name) for name in schema.names)
             table = client.make_qualified_table_name(EXTRACTION_IMAGES.name)
             with client.execute_query(_ANSWERS.format(names=names, table=table), *values) as cursor:
@@ -230,49 +311,19 @@ class Dataset:
     def _loaded_as(self, scope: Scope) -> tuple[str, str]:
         return (self._pseudonyms.text(scope.registry_id) if self._pseudonyms else scope.registry_id), scope.region
 
-    def _tables(self) -> AbstractContextManager[SqlClient]:
-        return nullcontext(self._client) if self._client else self._destination.open_tables(self._pipeline)
+    def tables(self) -> AbstractContextManager[SqlClient]:
+        """The SQL client of the dataset, opened."""
+        return nullcontext(self._client) if self._client else self.destination.open_tables(self._pipeline)
 
     def _rows(self, table: Table | RunTable, sql: str, *values: str) -> Sequence[Sequence[Any]]:
         """What a statement on the table returns; nothing if there is no such table."""
         try:
-            with self._tables() as client:
+            with self.tables() as client:
                 name = client.make_qualified_table_name(table.name)
                 scopes = client.make_qualified_table_name(EXTRACTION_SCOPES.name)
                 return client.execute_sql(sql.format(table=name, scopes=scopes), *values) or ()
         except _NO_TABLE:
             return ()
-
-
-class EarlierRuns(Earlier):
-    """What a walk needs to know of a dataset."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-
-    def answers(self, operation: Operation, scope: Scope) -> pa.Table:
-        """The rows of extraction_images, one for each image that was asked, with that table's Arrow schema."""
-        return self._dataset.answers(operation, scope)
-
-    def lacks(self, operation: Operation, scope: Scope) -> bool:
-        """Whether a run of the last days was told that the operation is not offered in the scope."""
-        return self._dataset.lacks(operation, scope)
-
-    def resumes_at(self, table: Table, scope: Scope) -> str:
-        """The repository at which the budget of the last run ended for `table`; empty if it did not."""
-        return self._dataset.last_read(table, scope).resumes_at or ""
-
-    def last_read(self, table: Table, scope: Scope) -> datetime:
-        """When `table` was read last, completely or in part; `NEVER` if it was not."""
-        return self._dataset.last_read(table, scope).started_at
-
-    def last_tried(self, table: Table, scope: Scope) -> datetime:
-        """When `table` was asked for last, whatever came of it; `NEVER` if it was not."""
-        return self._dataset.last_tried(table, scope)
-
-    def names(self, names: pa.Array) -> pa.Array:
-        """The names that images have in the tables."""
-        return self._dataset.names(names)
 
 
 def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:

@@ -22,6 +22,8 @@ from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
 from ecr_source.extract.results import ReadError, ScopeRead, TableRead
 from ecr_source.extract.rewriting import rewrite
 from ecr_source.loading.configuration import access_of, resolve_settings
+from ecr_source.loading.dataset import Dataset
+from ecr_source.loading.kept_settings import own_mode
 from ecr_source.loading.load import load, load_alone
 from ecr_source.loading.modes import Items, Snapshot
 from ecr_source.loading.source import dlt_columns, ecr_source
@@ -40,6 +42,20 @@ def find_scopes(session: Session | None = None, **arguments: Any) -> list[ScopeS
     operations = catalog.operations_of(tables, catalog.not_called(settings.findings_from))
     found = discover_scopes(access_of(settings, session), {operation.service for operation in operations})
     return [one.setting for one in found]
+
+
+def find_mode(pipeline: dlt.Pipeline, **arguments: Any) -> str:
+    """The mode in which `load_scopes` with these arguments loads: where they name none, that of the pipeline's dataset.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+    settings = resolve_settings(arguments)
+    if settings.mode is not None:
+        return settings.mode
+    dataset = Dataset(pipeline)
+    with dataset.opened():
+        return own_mode(dataset) or Snapshot.name
 
 
 def load_scopes(
@@ -85,7 +101,8 @@ def write_ledger(
         reads = [rewrite(read, pseudonyms) for read in reads]
     outcome = Outcome.of_all([*outcomes, Outcome.of(reads)])
     pipeline.sync_destination()
-    pipeline.extract(_ledger(pipeline, run_id, settings.mode, outcome, settings.table_format))
+    mode = find_mode(pipeline, **arguments)
+    pipeline.extract(_ledger(pipeline, run_id, mode, outcome, settings.table_format))
     pipeline.normalize()
     load_alone(pipeline)
     return outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import dlt
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.schema.typing import TWriteDispositionConfig
@@ -24,8 +22,8 @@ from ecr_source.extract.spool import TableFile
 from ecr_source.loading.current import current_destination, current_loads, current_staging
 from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
 from ecr_source.loading.markers import markers_of
-
-ROW_VERSION = pa.field("row_version", pa.string(), nullable=False)
+from ecr_source.loading.row_versions import ROW_VERSION, row_versions
+from ecr_source.nearest import nearest
 
 # dlt takes 50 ms for a file, however small it is.
 _FEW = 20_000
@@ -196,7 +194,9 @@ def parse_mode(
         ConfigurationError: unknown mode; a value that is no timestamp, or does not belong to the mode.
     """
     if name not in MODE_NAMES:
-        raise ConfigurationError(f'unknown mode "{name}": it is one of {", ".join(MODE_NAMES)}')
+        near = nearest(name, MODE_NAMES)
+        hint = f'did you mean "{near}"?' if near else f"it is one of {', '.join(MODE_NAMES)}"
+        raise ConfigurationError(f'unknown mode "{name}": {hint}')
     if name == IncrementalAppend.name:
         return _parse_incremental(initial_value, end_value, table_format)
     if initial_value is not None or end_value is not None:
@@ -287,25 +287,9 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
     path = file.path.with_suffix(".versions.parquet")
     assert isinstance(file.table, Table)
-    names = [name for name in file.table.columns if name not in file.table.volatile]
-    first = [*(name for name in names if name not in file.table.added), "unmodelled"]
-    added = [name for name in names if name in file.table.added]
     with pq.ParquetWriter(path, schema) as writer:
         for batch in file.batches():
-            versions = pa.array(_row_versions(batch.select(first), batch.select(added)), pa.string())
+            versions = row_versions(file.table, batch)
             writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, versions], schema=schema))
     file.path.unlink()
     return path
-
-
-def _row_versions(rows: pa.RecordBatch, added: pa.RecordBatch) -> Iterator[str]:
-    """A hash of each row: of its values and, by name, of those of columns that were added later."""
-    later = added.to_pylist() if added.num_columns else [{}] * rows.num_rows
-    for values, row in zip(zip(*map(_hashable, rows.columns), strict=True), later, strict=True):
-        said = {name: value for name, value in row.items() if value is not None}
-        hashed = orjson.dumps((*values, said) if said else values)
-        yield hashlib.blake2b(hashed, digest_size=16).hexdigest()
-
-
-def _hashable(column: pa.Array) -> list[Any]:
-    return cast("list[Any]", (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dlt
 from dlt.common.destination.exceptions import DestinationException
@@ -17,31 +19,49 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ecr_source import catalog
 from ecr_source.aws.access import Access
 from ecr_source.aws.endpoints import endpoint_lines, foreign_endpoints
-from ecr_source.aws.scopes import check_credentials
+from ecr_source.aws.scopes import check_credentials, discover_scopes
 from ecr_source.destinations.destination import destination_of, make_destination
 from ecr_source.destinations.warehouse import Warehouse
 from ecr_source.errors import DestinationUnusable, EcrSourceError
 from ecr_source.extract.check import ScopeCheck, check
 from ecr_source.extract.ledger import Outcome
 from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
+from ecr_source.extract.walk import Walk
+from ecr_source.loading.changes import Changes
 from ecr_source.loading.configuration import access_of
 from ecr_source.loading.dataset import Dataset
+from ecr_source.loading.earlier_runs import EarlierRuns
 from ecr_source.loading.load import finish, load
-from ecr_source.loading.modes import IncrementalAppend, parse_mode
-from ecr_source.loading.plan import Cost, Known, plan
-from ecr_source.loading.settings import OF_THE_DESTINATION, Settings
+from ecr_source.loading.modes import IncrementalAppend, Snapshot
+from ecr_source.loading.plan import Plan, plan, told_as_unusable
+from ecr_source.loading.settings import NO_ARGUMENTS, Settings
 from ecr_source.loading.shared_walk import check_side_effects, spool_folder_of
-from ecr_source.loading.source import ecr_source
-from ecr_source.loading.working_folder import WorkingFolder, place_of, read_into, working_folder
+from ecr_source.loading.source import bounds_of, ecr_source, mode_of, operations_without, read_changes
+from ecr_source.loading.working_folder import WorkingFolder, alone_in, place_of, read_into, working_folder
 
 PIPELINE_NAME = "ecr"
+_SOURCE = "ecr"
+"""The name of the source, by which dlt keeps its state."""
 
 
 class LoadFailed(EcrSourceError):
     """Rows were read, but the destination did not take them; they wait for the next run."""
 
 
-def run(settings: Settings, progress: Collector) -> Outcome:
+@dataclass(frozen=True)
+class Loaded:
+    """How a run came out, and where it has loaded into.
+
+    What it has `changed`, and how many tables have rows there, if that is known.
+    """
+
+    outcome: Outcome
+    changed: Changes | None
+    place: str
+    tables_with_rows: int | None
+
+
+def run(settings: Settings, progress: Collector) -> Loaded:
     """Loads what `settings` say and tells how it came out; first finishes what interrupted runs left.
 
     Raises:
@@ -51,22 +71,35 @@ def run(settings: Settings, progress: Collector) -> Outcome:
         KeyboardInterrupt: stopped; nothing is lost.
     """
     source = _source(settings)
-    mode = parse_mode(settings.mode, settings.initial_value, settings.end_value, settings.table_format)
     warehouse = _warehouse(settings)
-    warehouse.check_merge(mode.name, mode.strategy, settings.table_format)
+    if settings.mode is not None:
+        mode = mode_of(settings, settings.mode)
+        warehouse.check_merge(mode.name, mode.strategy, settings.table_format)
     check_credentials(access_of(settings))
     # Runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's.
-    shared = warehouse.may_be_shared and mode.name != IncrementalAppend.name
+    shared = warehouse.may_be_shared and settings.mode != IncrementalAppend.name
     place = place_of(warehouse, settings.dataset)
     with working_folder(place, shared=shared) as folder, _told_as_load_failed(folder):
         for left in folder.left_behind():
-            finish(_open_pipeline(warehouse, settings.dataset, progress, left))
+            finish(_open_pipeline(warehouse, settings.dataset, progress, left), settings.parameters)
             left.delete()
         pipeline = _open_pipeline(warehouse, settings.dataset, progress, folder)
         try:
-            return load(pipeline, source)
+            takes_own_mode = shared and settings.mode is None
+            with alone_in(place) if takes_own_mode and _is_incremental(pipeline) else nullcontext():
+                outcome = load(pipeline, source, parameters=settings.parameters)
+            return Loaded(outcome, read_changes(pipeline), warehouse.place, _tables_with_rows(pipeline, warehouse))
         finally:
             shutil.rmtree(spool_folder_of(pipeline, settings.spool_folder), ignore_errors=True)
+
+
+def _is_incremental(pipeline: dlt.Pipeline) -> bool:
+    """Whether the dataset is; it is asked where earlier runs with this working folder do not tell, for 20 ms."""
+    kept: str | None = pipeline.state.get("sources", {}).get(_SOURCE, {}).get("mode")
+    if kept is None:
+        last = Dataset(pipeline).last_run
+        kept = last.mode if last else None
+    return kept == IncrementalAppend.name
 
 
 def foreign_endpoint_lines(settings: Settings) -> list[str]:
@@ -82,22 +115,39 @@ def foreign_endpoint_lines(settings: Settings) -> list[str]:
     return endpoint_lines(foreign_endpoints(access, services), services)
 
 
-def plan_run(settings: Settings) -> list[Cost]:
-    """What `run` with these settings would cost; of the calls, it makes those that list repositories.
+def plan_run(settings: Settings) -> Plan:
+    """What `run` with these settings would cost now, as `plan`.
 
     Raises:
         ConfigurationError: a setting, the credentials or the destination are unusable.
         CredentialsRejected: AWS does not accept the credentials.
+        OrganizationUnreadable: the organization does not tell its accounts.
     """
     _source(settings)  # a run with these settings is refused here as it would be there
     tables = catalog.select_tables(settings.tables or ())
-    access = access_of(settings)
-    without = catalog.not_called(settings.findings_from)
+    check_side_effects(tables, allowed=settings.moves_last_recorded_pull_time)
+    access, without = access_of(settings), operations_without(settings)
     pseudonyms = Pseudonyms(mask_key(), ()) if settings.mask_accounts else None
     warehouse = _warehouse(settings)
     with working_folder(place_of(warehouse, settings.dataset), shared=True) as folder:
         pipeline = _open_pipeline(warehouse, settings.dataset, NULL_COLLECTOR, folder)
-        return plan(access, tables, settings.repositories or (), without, Known(Dataset(pipeline, pseudonyms)))
+        dataset = Dataset(pipeline, pseudonyms)
+        if settings.mode is None:
+            with told_as_unusable(dataset):
+                last = dataset.last_run
+            mode_of(settings, last.mode if last else Snapshot.name)
+        scopes = discover_scopes(access, {operation.service for operation in catalog.operations_of(tables, without)})
+        with TemporaryDirectory(dir=folder.path) as spool_folder:
+            walk = Walk(
+                tables=tables,
+                folder=Path(spool_folder),
+                names=settings.repositories or (),
+                bounds=bounds_of(settings, tables),
+                earlier=EarlierRuns(dataset),
+                without=without,
+                max_in_flight=settings.max_in_flight,
+            )
+            return plan(walk, scopes, dataset)
 
 
 def check_run(settings: Settings) -> list[ScopeCheck]:
@@ -110,21 +160,24 @@ def check_run(settings: Settings) -> list[ScopeCheck]:
     """
     tables = catalog.select_tables(settings.tables or ())
     check_side_effects(tables, allowed=settings.moves_last_recorded_pull_time)
-    return check(access_of(settings), tables, catalog.not_called(settings.findings_from))
+    without = catalog.not_called(settings.findings_from)
+    return check(access_of(settings), tables, without, settings.repositories or ())
 
 
 def _source(settings: Settings) -> DltSource:
-    return ecr_source(**{name: value for name, value in vars(settings).items() if name not in OF_THE_DESTINATION})
+    return ecr_source(**{name: value for name, value in vars(settings).items() if name not in NO_ARGUMENTS})
 
 
 def _open_pipeline(warehouse: Warehouse, dataset: str, progress: Collector, folder: WorkingFolder) -> dlt.Pipeline:
     """The pipeline `ecr` in its working folder, with its destination opened.
 
     Raises:
+        ConfigurationError: the dataset would have another name in the destination.
         DestinationUnusable: the destination cannot be opened, or rows for another one wait in the working folder.
     """
     if dlt.config.get("load.delete_completed_jobs") is None:
         dlt.config["load.delete_completed_jobs"] = True  # dlt would keep a copy of all rows of all runs
+    warehouse.check_dataset_name(dataset)
     _leave_other_place(folder)
     pipeline = dlt.pipeline(
         PIPELINE_NAME,
@@ -135,6 +188,13 @@ def _open_pipeline(warehouse: Warehouse, dataset: str, progress: Collector, fold
     )
     warehouse.check(pipeline)
     return pipeline
+
+
+def _tables_with_rows(pipeline: dlt.Pipeline, warehouse: Warehouse) -> int | None:
+    if not warehouse.counts_rows:  # elsewhere it takes as long as a load
+        return None
+    made = pipeline.default_schema.tables
+    return Dataset(pipeline).tables_with_rows([table for table in catalog.TABLES if table.name in made])
 
 
 def _leave_other_place(folder: WorkingFolder) -> None:
@@ -156,7 +216,8 @@ def _leave_other_place(folder: WorkingFolder) -> None:
 
 def _give_up(folder: WorkingFolder) -> str:
     """The command that gives up what waits to be loaded."""
-    return f"dlt pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages"
+    # Without -y dlt asks, and where there is no terminal it takes that for a no and ends with 0.
+    return f"dlt -y pipeline --pipelines-dir {folder.path} {PIPELINE_NAME} abort-packages"
 
 
 def _warehouse(settings: Settings) -> Warehouse:

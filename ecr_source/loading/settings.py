@@ -6,12 +6,14 @@ arguments of `ecr_source`, which an editor is to know, are compared with it by a
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 RUN = frozenset({"run", "plan"})
 """The commands that read what `run` reads: `plan` says what it would cost."""
@@ -21,9 +23,22 @@ READS = RUN | {"check"}
 
 ALL = READS | {"iam-policy"}
 
+QUERY = "query"
+"""The command that asks what was loaded, wherever that is."""
+
+SIMULATE = "simulate-lifecycle"
+"""The command that judges what was loaded by a lifecycle policy that is not there yet."""
+
+_LOADED = RUN | {QUERY, SIMULATE}
 
 OF_THE_DESTINATION = {"destination", "database", "dataset"}
 """The settings that are no arguments of `ecr_source`: there the pipeline says them."""
+
+PARAMETERS = "parameters"
+"""The setting that is a section in the configuration, with a number for each name; an argument of `load`."""
+
+NO_ARGUMENTS = OF_THE_DESTINATION | {PARAMETERS}
+"""The settings that `ecr_source` does not take."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,8 @@ class Setting:
     """What a setting means, in a sentence or two, and how it is typed.
 
     `option` is its name on the command line, where that is not the field's own; `unset` says what holds where it has no
-    default; numbers are at least `least`. `commands` take it; to the others it means nothing, and they say so.
+    default; numbers are at least `least`. `commands` take it; to the others it means nothing, and they say so. A comma
+    stands between two values of a list, unless it `has_commas` in its values.
     """
 
     meaning: str
@@ -41,6 +57,7 @@ class Setting:
     least: int | None = None
     is_secret: bool = False
     metavar: str | None = None
+    has_commas: bool = False
 
 
 @dataclass
@@ -64,6 +81,7 @@ class Settings:
             "A role to assume, in the account that is read; repeatable. {account} stands for each account.",
             ALL,
             "--role-arn",
+            has_commas=True,
         ),
     ] = None
     accounts: Annotated[
@@ -89,27 +107,35 @@ class Settings:
     profile: Annotated[str | None, Setting("An AWS profile. Default: boto3's credential chain.", READS)] = None
     endpoint_url: Annotated[str | None, Setting("The endpoint of all services, instead of AWS's own.", READS)] = None
     registry_id: Annotated[str | None, Setting("Another account's registry, by its account id.", READS)] = None
-    mode: Annotated[str, Setting("snapshot, incremental or history.")] = "snapshot"
-    destination: Annotated[str, Setting("Any dlt destination.")] = "duckdb"
+    mode: Annotated[
+        str | None, Setting("snapshot, incremental or history.", unset="the dataset's own; snapshot for a new one")
+    ] = None
+    destination: Annotated[str, Setting("Any dlt destination.", _LOADED)] = "duckdb"
     table_format: Annotated[
         str | None,
         Setting("Of --destination filesystem: delta or iceberg.", unset="plain Parquet files"),
     ] = None
-    database: Annotated[str, Setting("The DuckDB file.", metavar="<path>")] = "ecr.duckdb"
+    database: Annotated[str, Setting("The DuckDB file.", _LOADED, metavar="<path>")] = "ecr.duckdb"
     # DuckDB cannot tell a schema "ecr" from the database that ecr.duckdb is.
-    dataset: Annotated[str, Setting("The schema of the tables.")] = "aws_ecr"
+    dataset: Annotated[str, Setting("The schema of the tables.", _LOADED)] = "aws_ecr"
     tables: Annotated[
         list[str] | None,
         Setting(
-            "A group of tables, or a table, to load; repeatable: repositories, images, policies, registry (these four"
-            " by default), findings, image_status, previews, manifests, public; all is all but manifests.",
+            "A group of tables, or a table, to load, in place of the default ones; repeatable: repositories, images,"
+            " policies, registry, findings, image_status, previews, manifests, public; default is the first five,"
+            " all is all but manifests.",
             ALL,
             "--table",
         ),
     ] = None
     repositories: Annotated[
         list[str] | None,
-        Setting("Load only this repository; repeatable. Others stay as they are.", option="--repository"),
+        Setting(
+            "Only this repository, or those that match a pattern such as 'team/*'; repeatable. Others stay as they"
+            " are.",
+            READS | {SIMULATE},
+            "--repository",
+        ),
     ] = None
     initial_value: Annotated[str | None, Setting("Incremental: load what was created from here on (ISO 8601).")] = None
     end_value: Annotated[str | None, Setting("Incremental: load what was created before.")] = None
@@ -117,7 +143,12 @@ class Settings:
         str, Setting("ecr: ask each image. inspector2: where scanning is ENHANCED, ask Inspector for all.", ALL)
     ] = "ecr"
     findings_latest: Annotated[
-        int | None, Setting("Ask for the findings of the newest N images of each repository only.", least=0)
+        int | None,
+        Setting(
+            "Ask for the findings of the newest N images of each repository only. Default: 1, unless --table names"
+            " findings.",
+            least=0,
+        ),
     ] = None
     findings_pushed_within: Annotated[
         float | None, Setting("Ask for the findings of images pushed within DAYS only.", least=0)
@@ -145,11 +176,28 @@ class Settings:
         str | None,
         Setting("Where rows wait until their listing is complete.", unset="dlt's working folder", metavar="<path>"),
     ] = None
+    parameters: Annotated[
+        dict[str, float] | None,
+        Setting(
+            "A price, quota or threshold of the views, such as storage_price=0.08; repeatable.",
+            RUN | {SIMULATE},
+            "--parameter",
+            unset="as ecr_parameters has it",
+            metavar="<name=number>",
+        ),
+    ] = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Settings:
-        """The settings among `arguments`; those that are not, or are None, have their defaults."""
-        return cls(**{name: arguments[name] for name in declarations() if arguments.get(name) is not None})
+        """The settings among `arguments`; those that are not, or are None, have their defaults.
+
+        Raises:
+            ConfigurationError: the text of a list is none.
+        """
+        told: dict[str, Any] = {
+            name: one.told(arguments[name]) for name, one in declarations().items() if arguments.get(name) is not None
+        }
+        return cls(**told)
 
 
 @dataclass(frozen=True)
@@ -169,7 +217,45 @@ class Declaration:
     @property
     def is_list(self) -> bool:
         """Whether it may be given several times."""
-        return any(get_origin(one) is list for one in get_args(self.type))
+        return self._is(list)
+
+    @property
+    def is_section(self) -> bool:
+        """Whether it is a section of the configuration, and given as texts with "=" between name and value."""
+        return self._is(dict)
+
+    def _is(self, kind: type) -> bool:
+        return any(get_origin(one) is kind for one in get_args(self.type))
+
+    def told(self, value: Any) -> Any:
+        """What a value means, as an argument, an option or the configuration has it.
+
+        Raises:
+            ConfigurationError: it is the text of a list, and not whole.
+        """
+        if self.is_section and not isinstance(value, dict):
+            pairs = (text.partition("=") for text in self.listed(value))
+            return {name.strip(): number.strip() for name, _, number in pairs}
+        return self.listed(value) if self.is_list else value
+
+    def listed(self, value: str | Iterable[object]) -> list[str]:
+        """The values of a list that is one, or the text of a JSON list, or a text with commas.
+
+        Raises:
+            ConfigurationError: the text is not a whole JSON list.
+        """
+        if isinstance(value, str) and value.startswith("["):
+            from ecr_source.errors import ConfigurationError  # it brings botocore, which --help does not wait for
+
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                raise ConfigurationError(
+                    f'the list {self.name} cannot be read, write it as ["one", "two"] or one,two: {value}'
+                ) from error
+        texts = [value] if isinstance(value, str) else [str(one) for one in value]
+        parts = texts if self.setting.has_commas else [part for text in texts for part in re.split(" *, *", text)]
+        return [part for part in parts if part]
 
 
 @cache

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import dlt
 import pyarrow as pa
@@ -26,11 +27,12 @@ from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, error_rows, scope_rows
 from ecr_source.extract.pseudonyms import mask_key
-from ecr_source.loading.configuration import access_of
+from ecr_source.loading.changes import Changes
+from ecr_source.loading.configuration import access_of, check_configuration
 from ecr_source.loading.current import current_destination
-from ecr_source.loading.modes import IncrementalAppend, Items, parse_mode
+from ecr_source.loading.modes import Appended, IncrementalAppend, Items, Mode, parse_mode
 from ecr_source.loading.settings import Settings
-from ecr_source.loading.shared_walk import OUTCOME, LoadWalk
+from ecr_source.loading.shared_walk import CHANGES, OUTCOME, LoadWalk
 from ecr_source.loading.unchanged import is_made
 
 _Number = TypeVar("_Number", int, float)
@@ -46,23 +48,23 @@ provide_s3()
 
 @dlt.source(name="ecr", section="ecr")
 def ecr_source(
-    regions: Sequence[str] | None = None,
-    exclude_regions: Sequence[str] | None = None,
+    regions: str | Sequence[str] | None = None,
+    exclude_regions: str | Sequence[str] | None = None,
     profile: str | None = None,
     session: Session | None = None,
     endpoint_url: str | None = None,
     registry_id: str | None = None,
-    role_arns: Sequence[str] | None = None,
-    accounts: Sequence[str] | None = None,
-    exclude_accounts: Sequence[str] | None = None,
+    role_arns: str | Sequence[str] | None = None,
+    accounts: str | Sequence[str] | None = None,
+    exclude_accounts: str | Sequence[str] | None = None,
     organization: bool = False,
-    organizational_units: Sequence[str] | None = None,
-    exclude_organizational_units: Sequence[str] | None = None,
+    organizational_units: str | Sequence[str] | None = None,
+    exclude_organizational_units: str | Sequence[str] | None = None,
     external_id: TSecretStrValue | None = None,
     role_session_name: str = "ecr-source",
-    repositories: Sequence[str] | None = None,
-    tables: Sequence[str] | None = None,
-    mode: str = "snapshot",
+    repositories: str | Sequence[str] | None = None,
+    tables: str | Sequence[str] | None = None,
+    mode: str | None = None,
     initial_value: str | datetime | None = None,
     end_value: str | datetime | None = None,
     findings_from: str = "ecr",
@@ -79,11 +81,12 @@ def ecr_source(
     scopes: Sequence[ScopeSetting] | None = None,
     table_format: str | None = None,
 ) -> Iterator[DltResource]:
-    """Amazon ECR as dlt resources: one per table of the catalog, and three that tell how the run went.
+    """Amazon ECR as dlt resources: one per table of the catalog, and four that tell how the run went.
 
     Every argument can come from dlt's configuration too (`sources.ecr.regions`, `SOURCES__ECR__REGIONS`). Nothing is
     called before a pipeline extracts, and a table that is not selected is not read. `session` and `scopes` are for
-    programs: they cannot come from the configuration.
+    programs: they cannot come from the configuration. A list of one can be a plain text, and one with commas is more:
+    `tables="images,findings"`.
 
     Args:
         regions: the regions to read, `all` being those that are enabled for the account; the session's region, if none
@@ -102,18 +105,22 @@ def ecr_source(
         exclude_organizational_units: do not read the accounts in these units, nor those below them.
         external_id: handed to AssumeRole.
         role_session_name: the name of the session, which CloudTrail shows.
-        repositories: read only these repositories; the rows of all others stay as they are.
+        repositories: read only the repositories of these names, or that match these shell patterns (`team-1/*`); the
+            rows of all others stay as they are.
         tables: the tables to load, by name or by group (repositories, images, policies, registry, findings,
-            image_status, previews, manifests, public; all is all but manifests). The first four, if none is given.
+            image_status, previews, manifests, public; default is the first five, all is all but manifests). The
+            default ones, if none is given.
         mode: how rows get into the tables. `snapshot`: afterwards the tables equal the registry. `incremental`: rows
             newer than the newest of the last run are appended. `history`: every change of a row closes one version of
-            it and opens another (dlt's scd2). A dataset has one mode.
+            it and opens another (dlt's scd2). A dataset has one mode, which is taken if none is given (`snapshot` for
+            a new one), but one of `snapshot` becomes one of `history` when it is asked for, in DuckDB and Postgres.
         initial_value: incremental mode only: load what was created from here on (ISO 8601), until there is a cursor.
         end_value: incremental mode only: load what was created before; exactly this window, and no cursor is kept.
         findings_from: who is asked for findings. `ecr`: each image is asked for its own. `inspector2`: where the
             registry scans ENHANCED, Inspector tells those of all images, a hundred a call; elsewhere, or where
             inspector2:ListFindings is denied, each image is asked.
-        findings_latest: ask for the findings of the newest so many images of each repository only.
+        findings_latest: ask for the findings of the newest so many images of each repository only, indexes and what is
+            attached to an image aside. Of one, where `tables` do not name findings; else of all.
         findings_pushed_within: ask for the findings of images pushed within so many days only.
         findings_tag: ask for the findings of images with a tag that matches this shell pattern only.
         findings_max_age: ask again for what an image was asked longer ago than so many days.
@@ -138,18 +145,18 @@ def ecr_source(
     `extraction_scopes` and `read_outcome` tell.
     """
     settings = Settings.of(locals())
-    load_mode = parse_mode(mode, initial_value, end_value, table_format)
-    if repositories and isinstance(load_mode, IncrementalAppend):
-        raise ConfigurationError(
-            "single repositories cannot be read in incremental mode, whose cursor would pass over the others:"
-            " use snapshot or history, or read them all"
-        )
+    check_configuration()
+    if mode is not None:
+        mode_of(settings, mode)  # refused here, and not when the first rows are asked for
+    tables_chosen = catalog.select_tables(settings.tables or ())
+    bounds_of(settings, tables_chosen)  # this too
     walk = LoadWalk(
         access_of(settings, session),
-        load_mode,
-        names=tuple(repositories or ()),
-        bounds=_bounds(settings),
-        without=_without(settings),
+        mode,
+        partial(mode_of, settings),
+        names=tuple(settings.repositories or ()),
+        bounds_for=partial(bounds_of, settings),
+        without=operations_without(settings),
         moves_last_recorded_pull_time=moves_last_recorded_pull_time,
         max_calls=_not_negative("calls", max_calls),
         max_seconds=_not_negative("seconds", max_seconds),
@@ -158,7 +165,7 @@ def ecr_source(
         scopes=tuple(scopes or ()),
         table_format=table_format,
     )
-    yield from _resources(walk, catalog.select_tables(tables or ()))
+    yield from _resources(walk, tables_chosen)
 
 
 def _not_negative(what: str, number: _Number | None) -> _Number | None:
@@ -167,8 +174,28 @@ def _not_negative(what: str, number: _Number | None) -> _Number | None:
     return number
 
 
-def _bounds(settings: Settings) -> Bounds:
-    latest, days, oldest = settings.findings_latest, settings.findings_pushed_within, settings.findings_max_age
+def mode_of(settings: Settings, name: str) -> Mode:
+    """The load mode of this name, with what the settings say of it.
+
+    Raises:
+        ConfigurationError: there is none, or they say what does not belong to it.
+    """
+    mode = parse_mode(name, settings.initial_value, settings.end_value, settings.table_format)
+    if settings.repositories and isinstance(mode, IncrementalAppend):
+        raise ConfigurationError(
+            "single repositories cannot be read in incremental mode, whose cursor would pass over the others:"
+            " use snapshot or history, or read them all"
+        )
+    return mode
+
+
+def bounds_of(settings: Settings, tables: Sequence[Table]) -> Bounds:
+    """Which images are asked for their findings, where these tables are read.
+
+    Raises:
+        ConfigurationError: a bound is negative.
+    """
+    latest, days, oldest = _latest(settings, tables), settings.findings_pushed_within, settings.findings_max_age
     for name, value in (("latest", latest), ("pushed within", days), ("max age", oldest)):
         if value is not None and value < 0:
             raise ConfigurationError(f"findings {name} {value} is negative: give a number from 0 on")
@@ -176,7 +203,20 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(latest, within, settings.findings_tag, timedelta(days=oldest))
 
 
-def _without(settings: Settings) -> Collection[Operation]:
+def _latest(settings: Settings, tables: Sequence[Table]) -> int | None:
+    """So many of the newest images of a repository are asked for their findings: one, where nobody has chosen any."""
+    bounds = (settings.findings_latest, settings.findings_pushed_within, settings.findings_tag)
+    names = settings.tables or ()
+    is_chosen = catalog.are_findings_chosen(names) or {*tables} != {*catalog.select_tables(names)}
+    return settings.findings_latest if is_chosen or any(bound is not None for bound in bounds) else 1
+
+
+def operations_without(settings: Settings) -> Collection[Operation]:
+    """The operations that are not called.
+
+    Raises:
+        ConfigurationError: findings cannot be read from there, or not with bounds.
+    """
     without = catalog.not_called(settings.findings_from)
     bounds = (settings.findings_latest, settings.findings_pushed_within, settings.findings_tag)
     if settings.findings_from != "ecr" and any(bound is not None for bound in bounds):
@@ -192,20 +232,17 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
             cast("Iterator[object]", _TableItems(walk, table)),  # dlt takes what can be iterated
             name=table.name,
             columns=dlt_columns(table),
-            primary_key=table.key if walk.mode.unique_key else (),
-            write_disposition=walk.mode.write_disposition,
             table_format=cast("TTableFormat", walk.table_format),
         )
         resource.selected = table in selected
         yield resource
-    yield dlt.resource(
-        cast("Iterator[object]", _RecordItems(walk)),
-        name=catalog.EXTRACTION_IMAGES.name,
-        columns=dlt_columns(catalog.EXTRACTION_IMAGES),
-        primary_key=catalog.EXTRACTION_IMAGES.key if walk.mode.of_records.unique_key else (),
-        write_disposition=walk.mode.of_records.write_disposition,
-        table_format=cast("TTableFormat", walk.table_format),
-    )
+    for record in catalog.RECORD_TABLES:
+        yield dlt.resource(
+            cast("Iterator[object]", _RecordItems(walk, record)),
+            name=record.name,
+            columns=dlt_columns(record),
+            table_format=cast("TTableFormat", walk.table_format),
+        )
     for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         yield dlt.resource(
             cast("Iterator[object]", _LedgerItems(walk, run_table, rows)),
@@ -226,8 +263,8 @@ class _TableItems:
     table: Table
 
     def __iter__(self) -> Items:
-        current_destination().load_exactly(dlt.current.resource())
         files = self.walk.files(self.table)
+        _load_as(self.walk.mode, self.table)
         # Where nothing could be read, a table is made all the same: a query on it says that there are no rows.
         if files or self.table.name not in dlt.current.source_schema().tables:
             yield from self.walk.mode.items(self.table, files)
@@ -235,14 +272,22 @@ class _TableItems:
 
 @dataclass(frozen=True)
 class _RecordItems:
-    """The rows of the table that tells what images were asked."""
+    """The rows of a table that tells what is known of each repository, or of each image."""
 
     walk: LoadWalk
+    table: RunTable
 
     def __iter__(self) -> Items:
-        current_destination().load_exactly(dlt.current.resource())
-        if files := self.walk.files(catalog.EXTRACTION_IMAGES):
-            yield from self.walk.mode.of_records.items(catalog.EXTRACTION_IMAGES, files)
+        files, mode = self.walk.files(self.table), self.walk.mode.of_records
+        _load_as(mode, self.table)
+        if files or not is_made(self.table):
+            yield from mode.items(self.table, files)
+
+
+def _load_as(mode: Mode | Appended, table: Table | RunTable) -> None:
+    """Says of the resource that extracts `table` how its rows are loaded: before a walk began the mode is not known."""
+    resource = current_destination().load_exactly(dlt.current.resource())
+    resource.apply_hints(primary_key=table.key if mode.unique_key else (), write_disposition=mode.write_disposition)
 
 
 @dataclass(frozen=True)
@@ -255,7 +300,8 @@ class _LedgerItems:
 
     def __iter__(self) -> Items:
         current_destination().load_exactly(dlt.current.resource())
-        rows = self.rows(self.walk.load_id, self.walk.mode.name, self.walk.outcome())
+        outcome = self.walk.outcome()
+        rows = self.rows(self.walk.load_id, self.walk.mode.name, outcome)
         if rows.num_rows or not is_made(self.table):
             yield rows
 
@@ -266,12 +312,28 @@ def read_outcome(pipeline: dlt.Pipeline) -> Outcome:
     Raises:
         EcrSourceError: the trace does not tell, so that nobody takes silence for success.
     """
+    return Outcome.from_json(_last_metrics(pipeline)[OUTCOME])
+
+
+def read_changes(pipeline: dlt.Pipeline) -> Changes | None:
+    """What that run has changed; None where nothing was there before, or the destination is not asked for it.
+
+    Raises:
+        EcrSourceError: the trace does not tell.
+    """
+    changes = _last_metrics(pipeline).get(CHANGES)
+    return Changes.from_json(changes) if changes else None
+
+
+def _last_metrics(pipeline: dlt.Pipeline) -> Mapping[str, Any]:
+    """What the walk of the last run noted in dlt's trace."""
     trace = pipeline.last_trace if pipeline.config.enable_runtime_trace else None
     for step in reversed(trace.steps if trace else []):
         for loads in getattr(step.step_info, "metrics", {}).values():
             for resource in (resource for load in loads for resource in load.get("resource_metrics", {}).values()):
                 if OUTCOME in resource.custom_metrics:
-                    return Outcome.from_json(resource.custom_metrics[OUTCOME])
+                    metrics: Mapping[str, Any] = resource.custom_metrics
+                    return metrics
     raise EcrSourceError(
         f'the trace of pipeline "{pipeline.pipeline_name}" has no run of ecr_source:'
         " turn dlt's enable_runtime_trace on, or look into the table extraction_scopes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -52,15 +52,24 @@ def working_folder(place: str, *, shared: bool) -> Iterator[WorkingFolder]:
     """
     with ExitStack() as locks:
         if not shared:
-            alone = _locked(_folder_beside(place))
-            if alone is None:
-                raise DestinationUnusable(f"another run loads into {place}: wait for its end, and run again")
-            locks.enter_context(alone)
+            locks.enter_context(alone_in(place))
         for folder in _candidates(place):
             if lock := _locked(folder):
                 locks.enter_context(lock)
                 yield WorkingFolder(folder, place)
                 return
+
+
+def alone_in(place: str) -> AbstractContextManager[object]:
+    """While it lasts no other run loads into the destination that `place` names, of those that may not share it.
+
+    Raises:
+        DestinationUnusable: another one does.
+    """
+    alone = _locked(_folder_beside(place))
+    if alone is None:
+        raise DestinationUnusable(f"another run loads into {place}: wait for its end, and run again")
+    return alone
 
 
 def place_of(destination: Warehouse, dataset: str) -> str:

@@ -336,6 +336,7 @@ def test_a_backfill_of_seven_days_loads_each_day_once_also_where_days_are_filled
         counts = "SELECT count(*), count(DISTINCT repository_name) FROM filled.repository_scanning_configurations"
         assert postgres.rows(scheduled.warehouse, counts) == [(there, there)]
     assert postgres.rows(scheduled.warehouse, "SELECT count(DISTINCT run_id) FROM filled.extraction_scopes") == [(7,)]
+    assert trigger(scheduled, "filled") == "failed"  # it has no interval, and the dataset's own mode needs one
 
 
 def is_filled(airflow: Airflow) -> bool:

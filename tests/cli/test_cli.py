@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +14,11 @@ import dlt
 import duckdb
 import pytest
 
-from ecr_source import catalog
-from tests.conftest import ECR_SOURCE, Row, environment
-from tests.server.ecr_server import DENIED, EcrServer
+import ecr_source
+from ecr_source import Outcome, catalog
+from tests.cli.terminal import shown_on_terminal
+from tests.conftest import ECR_SOURCE, RUN, Row, environment
+from tests.server.ecr_server import EcrServer
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[[str], list[Row]]
@@ -28,57 +30,35 @@ def _two_regions(server: EcrServer) -> None:
     server.registry("us-east-1").put("team/web", 1_700_000_001)
 
 
-def test_run_loads_all_regions_and_prints_what_came_of_each_group(ecr: Ecr, query: Query) -> None:
+def test_run_loads_all_regions_and_prints_what_came_of_each_group(ecr: Ecr, query: Query, database: Path) -> None:
     done = ecr("run", "--region", "eu-west-1", "--region", "us-east-1")
     assert done.returncode == 0
-    header, *lines = done.stdout.splitlines()
-    assert header.split() == ["scope", "tables", "status", "rows", "calls", "throttled", "seconds"]
+    header, *lines, place, suggested = done.stdout.splitlines()
+    assert header.split() == ["scope", "group", "status", "rows", "read", "calls", "throttled", "seconds"]
     assert [line.split()[:6] for line in lines] == [
         ["123456789012/eu-west-1", "repositories", "complete", "1", "1", "0"],
         ["123456789012/us-east-1", "repositories", "complete", "1", "1", "0"],
     ]
+    assert place == "loaded into ecr.duckdb, schema aws_ecr: 1 table has rows"
+    assert suggested == f"next: ecr-source query --database {database} --list"
     assert query("SELECT repository_name FROM repositories ORDER BY ALL") == [("team/api",), ("team/web",)]
+
+
+def test_an_outcome_in_python_shows_what_a_run_prints(load: Callable[..., Outcome]) -> None:
+    header, line = str(load()).splitlines()
+    assert header.split() == ["scope", "group", "status", "rows", "read", "calls", "throttled", "seconds"]
+    assert line.split()[:6] == ["123456789012/eu-west-1", "repositories", "complete", "1", "1", "0"]
 
 
 def test_a_run_without_trouble_warns_of_nothing(ecr: Ecr, server: EcrServer) -> None:
     for _ in range(2):
         done = ecr("run", env={"PYTHONWARNINGS": "default"})
-        assert done.stderr.splitlines() == [
+        now_and_then = ("reading ", "loading ")
+        assert [line for line in done.stderr.splitlines() if not line.startswith(now_and_then)] == [
             f"endpoint: {server.url}",
             "read 1 of 1: 123456789012/eu-west-1 complete, 1 rows",
             "loading",
         ]
-
-
-def test_progress_is_drawn_on_a_terminal(server: EcrServer, database: Path) -> None:
-    ours, theirs = pty.openpty()
-    server.fail(DENIED, region="us-east-1")
-    server.delays["eu-west-1"] = 0.5
-    process = subprocess.Popen(
-        [ECR_SOURCE, "run", "--region", "eu-west-1", "--region", "us-east-1"],
-        env=environment(server, database, {"TERM": "xterm"}),
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    drawn = b""
-    while chunk := _read(ours):
-        drawn += chunk
-    assert process.wait(60) == 1
-    assert process.stdout is not None
-    process.stdout.close()
-    os.close(ours)
-    assert b"\x1b[" in drawn
-    assert b"reading 123456789012/eu-west-1 repositories" in drawn
-    assert b"scopes, 1 not read" in drawn
-    assert b"2/2" in drawn
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # the other side has closed
-        return b""
 
 
 def test_only_the_tables_that_are_asked_for_are_loaded(ecr: Ecr, query: Query) -> None:
@@ -86,8 +66,7 @@ def test_only_the_tables_that_are_asked_for_are_loaded(ecr: Ecr, query: Query) -
     assert query(
         "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'aws_ecr' AND table_name[1] <> '_' ORDER BY ALL"
     ) == [
-        ("extraction_errors",),
-        ("extraction_scopes",),
+        *((name,) for name in sorted(RUN)),
         ("repositories",),
     ]
 
@@ -138,15 +117,67 @@ def test_the_dataset_of_another_database_does_not_get_in_the_way(ecr: Ecr, tmp_p
     assert ecr("run", "--mode", "history").returncode == 0
     assert ecr("run", "--database", str(tmp_path / "other.duckdb")).returncode == 0
     assert ecr("run", "--mode", "history").returncode == 0
-    assert ecr("run").returncode == 2
+    assert ecr("run", "--mode", "snapshot").returncode == 2
 
 
-def test_tables_lists_keys_columns_types_descriptions_and_permissions(ecr: Ecr) -> None:
-    text = ecr("tables").stdout
+def test_where_no_mode_is_given_that_of_the_dataset_is_taken_and_a_new_one_is_a_snapshot(
+    ecr: Ecr, database: Path, query: Query
+) -> None:
+    runs = "SELECT mode, count(DISTINCT run_id) FROM extraction_scopes GROUP BY ALL"
+    assert ecr("run", "--mode", "history").returncode == 0
+    assert ecr("run").returncode == 0
+    assert ecr("run", env={"DLT_DATA_DIR": "another machine"}).returncode == 0
+    assert query(runs) == [("history", 3)]
+    for command in ("run", "plan"):
+        refused = ecr(command, "--initial-value", "2026-01-01")
+        assert refused.returncode == 2
+        assert "an initial or end value belongs to incremental mode, not to history" in refused.stderr
+    database.unlink()
+    assert ecr("run").returncode == 0
+    assert query(runs) == [("snapshot", 1)]
+
+
+def test_tables_lists_every_group_with_its_tables_a_line_each(ecr: Ecr) -> None:
+    lines = ecr("tables").stdout.splitlines()
+    groups = [line.partition(":")[0] for line in lines if not line.startswith(" ") and ":" in line]
+    assert groups == [
+        *(f"{group}{' (default)' if group in catalog.DEFAULT_GROUPS else ''}" for group in catalog.GROUPS),
+        "the run (always)",
+    ]
+    below = lines[lines.index(next(line for line in lines if line.startswith("findings (default): "))) + 1 :]
+    assert [line.split()[0] for line in below[:7]] == [table.name for table in catalog.GROUPS["findings"]]
+    assert below[0].endswith("  image that was asked for its findings, or left out by a bound: what came of it.")
+    assert lines[0].split() == ["table", "one", "row", "per"]
+    assert len(lines) == 1 + len(catalog.TABLES) + len(catalog.RUN_TABLES) + len(groups) + 2
+
+
+def test_a_terminal_shows_each_table_in_one_line_however_narrow_it_is(tmp_path: Path) -> None:
+    shown = shown_on_terminal([ECR_SOURCE, "tables"], {**os.environ, "TERM": "xterm", "COLUMNS": "80"})
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in shown.splitlines()]
+    assert sum(line.startswith("  image_scan_finding") for line in lines) == 6
+    assert max(map(len, lines[:-1])) == 80
+
+
+def test_tables_that_are_named_show_keys_columns_types_descriptions_and_permissions(ecr: Ecr) -> None:
+    text = ecr("tables", "repositories.repositories,extraction_scopes").stdout
+    assert [line for line in text.splitlines() if line and not line.startswith(" ")] == [
+        "repositories",
+        "extraction_scopes",
+    ]
     assert "key: registry_id, region, repository_name" in text
     assert "IAM actions: ecr:DescribeRepositories" in text
+    assert "cost: one call for each 1,000 repositories" in text
+    assert "ecr_repository_settings" in text
     assert "scan_on_push" in text
     assert "timestamp[us, tz=UTC]" in text
+
+
+def test_a_group_shows_its_tables_and_a_name_that_is_none_is_refused(ecr: Ecr) -> None:
+    listed = json.loads(ecr("tables", "images", "lifecycle_policies", "--json").stdout)
+    assert [table["name"] for table in listed] == ["images", "image_tags", "lifecycle_policies"]
+    refused = ecr("tables", "image_findings")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == 'ecr-source: unknown table "image_findings"; did you mean "image_scan_findings"?\n'
 
 
 def test_tables_as_json_are_for_programs(ecr: Ecr) -> None:
@@ -160,6 +191,7 @@ def test_tables_as_json_are_for_programs(ecr: Ecr) -> None:
         "type": "bool",
         "nullable": True,
         "description": "The setting that determines whether images are scanned after being pushed to a repository.",
+        "source": "repositories[].imageScanningConfiguration.scanOnPush",
     } in repositories["columns"]
 
 
@@ -211,7 +243,7 @@ def test_the_scheduled_pipeline_loads_says_what_came_of_it_and_fails_when_someth
     done = run()
     assert done.returncode == 0
     header, *groups = done.stdout.splitlines()
-    assert header.split() == ["scope", "tables", "status", "rows", "calls", "throttled", "seconds"]
+    assert header.split() == ["scope", "group", "status", "rows", "read", "calls", "throttled", "seconds"]
     loaded = [group.split()[:4] for group in groups]
     for region in ("eu-west-1", "us-east-1"):
         assert [f"123456789012/{region}", "repositories", "complete", "1"] in loaded
@@ -223,6 +255,12 @@ def test_the_scheduled_pipeline_loads_says_what_came_of_it_and_fails_when_someth
     assert f"IncompleteRun: {sentence}" in failed.stderr
     assert any(line.startswith(sentence) for line in failed.stdout.splitlines())
     assert query("SELECT count(*) FROM repositories") == [(2,)]
+
+
+def test_dir_shows_the_public_names_and_nothing_else() -> None:
+    code = "import ecr_source, sys; print(dir(ecr_source), 'dlt' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{sorted(ecr_source.__all__)} False\n"
 
 
 def test_telemetry_is_off_unless_the_user_turns_it_on(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,12 @@ import duckdb
 import pytest
 
 from ecr_source import catalog
+from ecr_source.loading.kept_settings import DEMO_ACCOUNT
 from tests.conftest import Row
 from tests.disks import mounted, remount
 from tests.server.ecr_server import (
     ACCESS_KEY,
+    ACCOUNT,
     BROKEN,
     CUT,
     DENIED,
@@ -44,8 +47,8 @@ def _one_repository(server: EcrServer) -> None:
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], code: int, sentence: str) -> None:
-    """One sentence on stderr besides the line that names the endpoint, no traceback, no table."""
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("endpoint: ")]
+    """One sentence on stderr besides the lines that name endpoints, no traceback, no table."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(("endpoint: ", "endpoint of "))]
     assert (done.returncode, len(lines), done.stdout) == (code, 1, ""), done.stderr
     assert lines[0].startswith("ecr-source: ")
     assert "hunter2" not in done.stderr
@@ -85,6 +88,15 @@ def assert_nothing_was_read(server: EcrServer) -> None:
         ),
         (["--mode", "incremental", "--repository", "team/api"], "would pass over the others"),
         (["--end-value", "2026-01-01"], "belongs to incremental mode"),
+        (
+            ["--findings-latest", "5"],
+            "--findings-latest means nothing without findings: add --table findings, or leave it out",
+        ),
+        (["--table", "manifests", "--findings-from", "inspector2"], "--findings-from means nothing without findings"),
+        (["--table", "previews", "--findings-max-age", "1"], "means nothing without a table that is asked again"),
+        (["--moves-last-recorded-pull-time"], "means nothing without manifests: add --table manifests"),
+        (["--role-session-name", "nightly"], "--role-session-name means nothing without a role: give --role-arn"),
+        (["--destination", "postgres", "--database", "my.duckdb"], "--database means nothing without --destination"),
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_is_read(
@@ -92,6 +104,88 @@ def test_a_wrong_option_is_refused_before_anything_is_read(
 ) -> None:
     assert_refused(ecr("run", *arguments), UNUSABLE, sentence)
     assert_nothing_was_read(server)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "plan"])
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("AWS_PROFILE", "nobody", 'no AWS profile "nobody" in the AWS config files'),
+        (
+            "AWS_ENDPOINT_URL_STS",
+            "localhost:4566",
+            "not of the form http(s)://host[:port]: Invalid endpoint: localhost:4566",
+        ),
+        (
+            "AWS_ENDPOINT_URL_ECR",
+            "localhost:4566",
+            "not of the form http(s)://host[:port]: Invalid endpoint: localhost:4566",
+        ),
+    ],
+)
+def test_a_wrong_variable_of_aws_is_refused_before_anything_is_read(
+    ecr: Ecr, server: EcrServer, command: str, variable: str, value: str, sentence: str
+) -> None:
+    env = {"SOURCES__ECR__ENDPOINT_URL": None, "AWS_ENDPOINT_URL": server.url, variable: value}
+    assert_refused(ecr(command, env=env), UNUSABLE, sentence)
+    assert_nothing_was_read(server)
+
+
+def test_what_asks_nobody_needs_no_profile(ecr: Ecr) -> None:
+    done = ecr("tables", "images", env={"AWS_PROFILE": "nobody"})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [
+        (
+            "SOURCES__ECR__REGION",
+            'nobody reads the variable SOURCES__ECR__REGION; did you mean "SOURCES__ECR__REGIONS"?',
+        ),
+        ("sources__ecr__regions", 'the variable sources__ecr__regions; did you mean "SOURCES__ECR__REGIONS"?'),
+        ("SOURCES__ECR__COLOUR", 'SOURCES__ECR__COLOUR; leave it out; "ecr-source run --help" has the settings'),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_refused(ecr: Ecr, server: EcrServer, variable: str, sentence: str) -> None:
+    assert_refused(ecr("run", env={variable: "eu-west-1"}), UNUSABLE, sentence)
+    assert_nothing_was_read(server)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "sentence"),
+    [
+        (
+            "config.toml",
+            'tabels = ["images"]',
+            '"tabels" in section sources.ecr of config.toml; did you mean "tables"?',
+        ),
+        (
+            "secrets.toml",
+            'region = "eu-west-1"',
+            '"region" in section sources.ecr of secrets.toml; did you mean "regions"?',
+        ),
+    ],
+)
+def test_what_nobody_reads_in_a_file_is_refused(
+    ecr: Ecr, server: EcrServer, tmp_path: Path, file: str, line: str, sentence: str
+) -> None:
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / file).write_text(f"[sources.ecr]\n{line}\n")
+    assert_refused(ecr("run"), UNUSABLE, sentence)
+    assert_nothing_was_read(server)
+    code = "import ecr_source; ecr_source.ecr_source()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert sentence in done.stderr
+
+
+def test_what_is_configured_for_other_runs_does_not_get_in_the_way_of_one(ecr: Ecr, tmp_path: Path) -> None:
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt/config.toml").write_text(
+        "[sources.ecr]\nfindings_latest = 5\n[sources.ecr.schema]\nmax_identifier_length = 63\n"
+    )
+    assert_refused(ecr("run"), UNUSABLE, "--findings-latest means nothing without findings")
+    assert ecr("run", "--table", "repositories").returncode == COMPLETE
 
 
 def test_an_option_that_does_not_exist_is_wrong_usage(ecr: Ecr) -> None:
@@ -132,8 +226,19 @@ def test_half_of_the_credentials_are_refused(ecr: Ecr) -> None:
     assert_refused(done, UNUSABLE, "the AWS credentials cannot be read: Partial credentials found in env")
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_dataset_that_would_be_called_otherwise_is_refused_with_that_name(
+    ecr: Ecr, server: EcrServer, command: str
+) -> None:
+    sentence = 'dlt would call the dataset "My-Data" "my_data" in duckdb: give --dataset my_data'
+    assert_refused(ecr(command, "--dataset", "My-Data"), UNUSABLE, sentence)
+    assert_nothing_was_read(server)
+    kept = ecr(command, "--dataset", "My-Data", env={"DESTINATION__ENABLE_DATASET_NAME_NORMALIZATION": "false"})
+    assert kept.returncode == COMPLETE, kept.stderr
+
+
 def test_a_setting_of_the_wrong_type_is_refused(ecr: Ecr) -> None:
-    done = ecr("run", env={"SOURCES__ECR__REGIONS": "{not a list"})
+    done = ecr("run", env={"SOURCES__ECR__MAX_CALLS": "many"})
     assert_refused(done, UNUSABLE, "a setting in sources.ecr cannot be read")
 
 
@@ -170,6 +275,32 @@ def test_a_file_that_is_no_database_is_refused_and_kept(ecr: Ecr, server: EcrSer
     assert_nothing_was_read(server)
 
 
+@pytest.mark.parametrize(
+    ("accounts", "sentence"),
+    [
+        (
+            (DEMO_ACCOUNT, ACCOUNT),
+            'the dataset "aws_ecr" holds the demo\'s registry, and what is loaded beside would be',
+        ),
+        (
+            (ACCOUNT, DEMO_ACCOUNT),
+            'the dataset "aws_ecr" holds registries that are not the demo\'s, and what is loaded',
+        ),
+    ],
+)
+def test_the_demo_and_an_account_are_not_loaded_beside_each_other(
+    ecr: Ecr, server: EcrServer, query: Query, accounts: tuple[str, str], sentence: str
+) -> None:
+    for account in accounts:
+        server.registry(account=account).put("team/api")
+        server.accounts[ACCESS_KEY] = account
+        done = ecr("run")
+    assert_refused(done, UNUSABLE, sentence)
+    assert query("SELECT registry_id FROM repositories") == [(accounts[0],)]
+    server.accounts[ACCESS_KEY] = accounts[0]
+    assert ecr("run").returncode == COMPLETE
+
+
 def test_a_database_in_a_read_only_place_is_refused(ecr: Ecr, server: EcrServer, tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "size=8m") as disk:
         assert ecr("run", "--database", str(disk / "ecr.duckdb")).returncode == COMPLETE
@@ -200,13 +331,22 @@ def test_an_endpoint_that_never_answers_ends_in_one_sentence_within_a_minute(ecr
 
 def test_wrong_credentials_are_told_from_a_region_that_is_not_enabled(ecr: Ecr, server: EcrServer) -> None:
     done = ecr("run", env={"AWS_ACCESS_KEY_ID": "AKIAWRONGWRONGWRONG0"})
-    assert_refused(done, NOTHING_LOADED, "AWS does not accept the credentials (InvalidClientTokenId)")
+    assert_refused(done, NOTHING_LOADED, f"{server.url} does not accept the credentials (InvalidClientTokenId)")
     assert_nothing_was_read(server)
 
 
 def test_expired_credentials_say_so(ecr: Ecr, server: EcrServer) -> None:
     server.expired_keys.add(ACCESS_KEY)
-    assert_refused(ecr("run"), NOTHING_LOADED, "the AWS credentials have expired (ExpiredToken): get new ones")
+    said = f"the AWS credentials have expired (ExpiredToken, says {server.url}): get new ones"
+    assert_refused(ecr("run"), NOTHING_LOADED, said)
+
+
+def test_what_refuses_the_credentials_of_a_call_is_named_where_it_is_not_aws(ecr: Ecr, server: EcrServer) -> None:
+    for code in ("UnrecognizedClientException", "InvalidSignatureException"):
+        server.fail(error(code), operation="DescribeRepositories")
+        assert f"{code}" in (said := ecr("check", "--table", "repositories").stdout)
+        assert f"says {server.url})" in said
+        server.recover()
 
 
 def assert_failed_everywhere(done: subprocess.CompletedProcess[str], query: Query, status: str, sentence: str) -> None:
@@ -428,7 +568,7 @@ def test_an_index_is_shown_as_it_is_and_its_children_have_the_findings(
     registry.scan("api", child["imageDigest"], [registry.basic_finding("CVE-1", "zlib", "1")])
     assert ecr("run", "--table", "images", "--table", "findings").returncode == COMPLETE
     assert dict(query("SELECT image_digest, fetch_outcome FROM image_scans")) == {
-        index["imageDigest"]: "not_found",
+        index["imageDigest"]: "never_scanned",
         child["imageDigest"]: "complete",
     }
     assert query("SELECT image_digest FROM image_scan_findings") == [(child["imageDigest"],)]

@@ -9,7 +9,7 @@ import dlt
 
 from ecr_source.catalog import EXTRACTION_SCOPES
 from ecr_source.destinations.destination import destination_of
-from ecr_source.destinations.views import create_views
+from ecr_source.destinations.views.creation import create_views
 from tests.conftest import Row
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.warehouse import ON_EACH
@@ -54,7 +54,7 @@ def test_it_does_not_count_what_is_not_loaded_to_its_end(
     server.registry("eu-west-1").put("api")
     load()
     with pipeline.sql_client() as client:
-        create_views(destination_of(pipeline), client)
+        create_views(destination_of(pipeline), client, {})
     before = query("SELECT * FROM ecr_freshness ORDER BY table_name")
     with pipeline.sql_client() as client:
         # What a load leaves that ended behind its ledger, before its tables.

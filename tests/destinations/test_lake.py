@@ -284,6 +284,19 @@ def test_a_denied_repository_keeps_its_images_in_delta(server: EcrServer, place:
     assert lake.query("SELECT repository_name FROM images") == [("it's;{a}",)]
 
 
+@in_a_folder
+def test_what_vanished_of_a_pattern_goes_from_delta(server: EcrServer, place: Place, tmp_path: Path) -> None:
+    for name in ("team-1/api", "team-1/web", "base"):
+        server.registry().put(name)
+    lake = Lake(server, place, tmp_path, table_format="delta", tables=["repositories.repositories"])
+    lake.load()
+    for name in ("team-1/api", "base"):
+        del server.registry().repositories[name]
+    for pattern in ("team-1/*", "team-2/*"):
+        lake.load(repositories=[pattern])
+        assert lake.query(NAMES) == [("eu-west-1", "base"), ("eu-west-1", "team-1/web")]
+
+
 TWICE: dict[str, Any] = {"tables": ["repositories.repositories", "images"], "mode": "incremental"}
 TWO_GROUPS = catalog.select_tables(TWICE["tables"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,11 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ecr_source import catalog, ecr_source, postgres
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
+from ecr_source.destinations.comments import VERSION_COLUMNS
 from ecr_source.destinations.postgres_lock import LockLost, loading_alone
 from tests.conftest import environment, make_pipeline
-from tests.forked import run_forked
-from tests.postgres import Postgres, loading_lock_held
+from tests.forked import ForkedCommand, run_forked
+from tests.postgres import Postgres, loading_lock_held, table_locked
 from tests.server.ecr_server import EcrServer, error
 from tests.server.registry import CREATED_AT
 from tests.warehouse import DATASET, DuckDbFile, PostgresDatabase, Warehouse
@@ -51,6 +53,65 @@ def run(server: EcrServer, into: Warehouse, *options: str) -> str:
     done = run_forked(["run", *options], environment(server, into), timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+# A dataset becomes one of history
+
+
+def test_a_partitioned_table_is_not_converted_to_history(server: EcrServer, warehouse: PostgresDatabase) -> None:
+    for name in ("api", "web"):
+        server.registry().put(name)
+    run(server, warehouse)
+    warehouse.query(
+        "ALTER TABLE repositories RENAME TO whole;"
+        " CREATE TABLE repositories (LIKE whole) PARTITION BY LIST (repository_name);"
+        " CREATE TABLE part_1 PARTITION OF repositories FOR VALUES IN ('api');"
+        " CREATE TABLE part_2 PARTITION OF repositories DEFAULT;"
+        " INSERT INTO repositories SELECT * FROM whole; DROP TABLE whole CASCADE"
+    )
+    assert warehouse.query("SELECT count(*), count(DISTINCT ctid) FROM repositories") == [(2, 1)]
+    before = warehouse.query("SELECT * FROM repositories ORDER BY repository_name")
+    refused = run_forked(["run", "--mode", "history"], environment(server, warehouse), timeout=120)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1] == (
+        'ecr-source: the dataset "aws_ecr" cannot be converted to history mode, because it has partitioned tables:'
+        " make repositories whole, or load into another dataset"
+    )
+    assert warehouse.query("SELECT * FROM repositories ORDER BY repository_name") == before
+    run(server, warehouse)
+    assert warehouse.query("SELECT DISTINCT mode FROM extraction_scopes") == [("snapshot",)]
+
+
+def test_a_conversion_that_is_killed_is_finished_by_the_next_run(
+    server: EcrServer, warehouse: PostgresDatabase
+) -> None:
+    for name in ("api", "web"):
+        server.registry().put(name)
+    tables = ("repositories", "repository_scanning_configurations")
+    options = ["run", "--table", "repositories"]
+    run(server, warehouse, *options[1:])
+    before = [warehouse.query(f"SELECT * FROM {table} ORDER BY repository_name") for table in tables]
+    with (
+        table_locked(warehouse.url, tables[1]) as waiting,
+        ForkedCommand([*options, "--mode", "history"], environment(server, warehouse)) as killed,
+    ):
+        deadline = time.monotonic() + 60
+        while not waiting():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        killed.kill()
+        assert killed.end()[0] == -signal.SIGKILL
+    versions = "SELECT DISTINCT table_name FROM information_schema.columns WHERE column_name = 'row_version'"
+    assert warehouse.query(f"{versions} AND table_name IN {tables}") == [(tables[0],)]
+    run(server, warehouse, *options[1:])
+    for table, rows in zip(tables, before, strict=True):
+        open_since = "_dlt_valid_from = extracted_at AND _dlt_valid_to IS NULL AND row_version <> ''"
+        assert warehouse.query(f"SELECT {open_since} FROM {table}") == [(True,)] * 2
+        assert [row[: len(rows[0])] for row in warehouse.query(f"SELECT * FROM {table} ORDER BY 3")] == rows
+    assert warehouse.query("SELECT mode, count(DISTINCT run_id) FROM extraction_scopes GROUP BY 1 ORDER BY 1") == [
+        ("history", 1),
+        ("snapshot", 1),
+    ]
 
 
 # What arrives
@@ -122,11 +183,11 @@ def test_tables_and_columns_say_what_they_are_again_after_somebody_else_said_som
 def test_duckdb_has_the_comments_too(server: EcrServer, database: Path) -> None:
     into = DuckDbFile(database)
     for _ in range(2):
-        run(server, into)
+        run(server, into, "--mode", "history")
     (repositories,) = catalog.select_tables(["repositories.repositories"])
     there = f"table_name = 'repositories' AND schema_name = '{DATASET}'"
     found = into.query(f"SELECT column_name, comment FROM duckdb_columns() WHERE {there}")
-    assert dict(found).items() >= column_descriptions(repositories).items()
+    assert dict(found) == column_descriptions(repositories) | VERSION_COLUMNS
     assert into.query(f"SELECT comment FROM duckdb_tables() WHERE {there}") == [(repositories.description,)]
 
 
@@ -174,7 +235,7 @@ def test_a_plan_for_a_role_that_may_not_read_says_so(
     warehouse.query(f"GRANT USAGE ON SCHEMA {DATASET} TO loader")
     refused = run_forked(["plan"], environment(server, as_loader), timeout=60)
     assert refused.returncode == 2
-    assert f"cannot read extraction_scopes in {DATASET}: permission denied for table" in refused.stderr
+    assert f"cannot read what is loaded in {DATASET}: permission denied for table extraction_scopes" in refused.stderr
 
 
 def test_a_role_that_may_not_make_the_schema_is_refused_before_anything_is_read(

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,10 +17,13 @@ import pytest
 import sqlglot
 from dlt.common.destination import AnyDestination
 from dlt.common.destination.dataset import DBApiCursor
+from dlt.destinations.exceptions import DatabaseTerminalException
 from sqlglot import exp
 
 from ecr_source import catalog
 from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.views.creation import create_views
+from ecr_source.destinations.views.definition import views
 from ecr_source.errors import DestinationUnusable
 from ecr_source.loading.dataset import fetch_all
 from ecr_source.loading.modes import MODE_NAMES, Mode, parse_mode
@@ -65,6 +69,8 @@ SENT: Mapping[str, Mapping[str, Sequence[type[exp.Expr]]]] = {
         "others": [exp.Update, exp.Insert],
     },
 }
+
+VIEWS_IN_ITS_SQL = {"snowflake", "bigquery", "redshift", "databricks"}
 
 every_warehouse = pytest.mark.parametrize("warehouse", WAREHOUSES, ids=[each.name for each in WAREHOUSES])
 
@@ -234,3 +240,50 @@ def test_motherducks_sql_does_in_duckdb_what_it_is_to_do(server: EcrServer, tmp_
         current = "_dlt_valid_to IS NULL" if mode == "history" else "true"
         found = connection.execute(f"SELECT repository_name, image_digest, {current} FROM my_db.aws_ecr.images")
         assert sorted(found.fetchall()) == images_expected(mode, NAMES)
+
+
+@pytest.mark.parametrize(
+    "warehouse",
+    [pytest.param(one, id=one.name) for one in WAREHOUSES if one.name in VIEWS_IN_ITS_SQL],
+)
+def test_views_are_made_in_the_sql_of_the_warehouse_and_one_that_it_refuses_is_one_warning(
+    warehouse: Warehouse,
+    warehouse_pipeline: dlt.Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tables = [*TABLES, *(table.name for table in catalog.RUN_TABLES)]
+    stored: dict[str, str] = {}
+    sent: list[str] = []
+    client = warehouse_pipeline.sql_client()
+    storage = client.make_qualified_table_name("ecr_storage")
+
+    def execute_sql(statement: str, *_: str) -> list[tuple[str, ...]]:
+        if "COLUMNS" in statement:
+            return [(table, column) for table in tables for column in ("region", "_dlt_valid_to")]
+        if statement.startswith("CREATE"):
+            if storage in statement.partition(" AS ")[0]:
+                raise DatabaseTerminalException(Exception("no function\nof this name"))
+            sent.append(statement)
+        return [("history",)] if statement.startswith("SELECT mode") else [*stored.items()]
+
+    monkeypatch.setattr(client, "execute_sql", execute_sql)
+    monkeypatch.setattr(client, "begin_transaction", nullcontext)
+    create_views(destination_of(warehouse_pipeline), client, {})
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "ecr_storage" in warning
+    assert warning.endswith("no function of this name")
+
+    known = {client.make_qualified_table_name(name) for name in [*tables, "_dlt_loads"]}
+    for statement in sent:
+        created = sqlglot.parse_one(statement, dialect=warehouse.dialect)
+        assert isinstance(created, exp.Create)
+        assert "MATERIALIZED" not in statement
+        named = {table for table in created.expression.find_all(exp.Table) if table.db}
+        assert {table.sql(warehouse.dialect) for table in named if not table.alias} <= known
+        stored[created.this.name.lower()] = created.expression.sql(warehouse.dialect)
+    assert {*stored, "ecr_storage"} == {view.name for view in views().values() if not view.is_part}
+
+    sent.clear()
+    create_views(destination_of(warehouse_pipeline), client, {})
+    assert sent == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from ecr_source import catalog
 from ecr_source.catalog.model import iam_action
+from tests.server.answers import error
 from tests.server.ecr_server import ACCOUNT, DENIED, EcrServer
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
@@ -58,16 +60,32 @@ def test_what_is_denied_is_shown_with_the_statement_that_allows_it(maximal: EcrS
     maximal.fail(DENIED, operation="GetLifecyclePolicy")
     done = ecr("check", "--region", "us-east-1", *DEFAULT)
     assert done.returncode == 1
-    words = {(row[2], row[3]): row[4:] for row in rows(done)}
-    assert words["images", "denied"] == ["images,", "image_tags"]
-    assert "lifecycle_policies," in words["policies", "denied"]
-    assert ("policies", "allowed") in words
+    header = next(line for line in done.stdout.splitlines() if line.startswith("scope"))
+    assert re.split(r" {2,}", header) == ["scope", "region from", "group", "status", "tables"]
+    told = {(row[2], row[3]): " ".join(row[4:]) for row in rows(done)}
+    assert told["images", "denied"] == told["repositories", "allowed"] == ""
+    assert told["policies", "denied"].startswith("lifecycle_policies, lifecycle_policy_rules, ")
+    assert told["policies", "allowed"] == "the others"
     statement = json.loads(done.stdout.partition(f"missing in {ACCOUNT}:")[2])
     assert statement == {
         "Effect": "Allow",
         "Action": ["ecr:DescribeImages", "ecr:GetLifecyclePolicy"],
         "Resource": "*",
     }
+
+
+def test_what_fails_in_the_same_way_is_told_once_however_many_regions_are_asked(maximal: EcrServer, ecr: Ecr) -> None:
+    for operation in ("GetRegistryScanningConfiguration", "DescribePullThroughCacheRules"):
+        maximal.fail(error("InvalidParameterException", "broken"), operation=operation)
+    done = ecr("check", "--region", "us-east-1,eu-west-1,eu-west-2", "--table", "registry")
+    assert done.returncode == 1
+    told = [line for line in done.stdout.splitlines() if "ecr:" in line]
+    assert told == [
+        "InvalidParameterException in 3 scopes: ecr:DescribePullThroughCacheRules,"
+        " ecr:GetRegistryScanningConfiguration",
+        f"cannot call ecr:DescribePullThroughCacheRules in {ACCOUNT}/eu-west-1: InvalidParameterException: broken;"
+        f" the same of {ACCOUNT}/eu-west-2, {ACCOUNT}/us-east-1",
+    ]
 
 
 def test_a_stand_in_is_enough(maximal: EcrServer, ecr: Ecr) -> None:
@@ -92,6 +110,34 @@ def test_a_registry_without_repositories_leaves_open_what_is_asked_of_each(serve
     done = ecr("check", *DEFAULT)
     assert done.returncode == 0
     assert ["123456789012/eu-west-1", "given", "images", "not", "asked"] in rows(done)
+
+
+@pytest.mark.parametrize("asked", ["team-b/web", "team-b/*", "team-?/web"])
+def test_of_repositories_that_are_named_the_first_is_asked_as_a_run_would_select_it(
+    server: EcrServer, ecr: Ecr, asked: str
+) -> None:
+    for name in ("team-a/api", "team-b/web"):
+        server.registry().put(name)
+    server.page_size = 1
+    server.fail(DENIED, operation="GetLifecyclePolicy", repository="team-a/api")
+    denied = ecr("check", *DEFAULT)
+    assert (denied.returncode, ["policies", "denied"] in [row[2:4] for row in rows(denied)]) == (1, True)
+    done = ecr("check", *DEFAULT, "--repository", asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ["policies", "allowed"] in [row[2:4] for row in rows(done)]
+    assert "registry" not in [row[2] for row in rows(done)]  # a run would not read it either
+
+
+def test_a_name_that_no_scope_has_is_told_and_one_that_another_has_is_not(server: EcrServer, ecr: Ecr) -> None:
+    server.registry("eu-west-1").put("here")
+    server.registry("us-east-1").put("there")
+    both = ("check", "--table", "repositories", "--region", "eu-west-1,us-east-1")
+    done = ecr(*both, "--repository", "here,there")
+    assert (done.returncode, "exist" in done.stdout) == (0, False), done.stdout
+    for name, said in (("nowhere", "'nowhere' does not exist"), ("no/*", 'matches "no/*": a pattern has to match')):
+        done = ecr(*both, "--repository", f"here,{name}")
+        assert done.returncode == 1
+        assert said in done.stdout
 
 
 def test_a_region_that_is_not_enabled_is_shown(maximal: EcrServer, ecr: Ecr) -> None:

@@ -98,7 +98,27 @@ def test_what_a_bound_leaves_out_is_not_asked_and_not_mistaken_for_clean(
     assert {digest for digest, _ in query(FINDINGS)} == inside
 
 
-def test_a_wider_bound_asks_what_was_left_out_and_a_narrower_one_drops_its_rows(
+@pytest.mark.parametrize(
+    "pushed",
+    [
+        {"tags": [f"sha256-{64 * 'a'}.sig"]},
+        {"tags": [f"sha256-{64 * 'a'}.sbom", "sbom"]},
+        {"artifactMediaType": "application/vnd.cncf.helm.config.v1+json"},
+        {"subjectManifestDigest": f"sha256:{64 * 'a'}"},
+        {"imageManifestMediaType": "application/vnd.oci.image.index.v1+json"},
+    ],
+)
+def test_what_cannot_be_run_takes_no_place_among_the_newest_images(
+    scanned: EcrServer, load: Load, query: Query, pushed: dict[str, Any]
+) -> None:
+    image: dict[str, Any] = {"tags": ["other"], "pushed_at": days_ago(0)} | pushed
+    scanned.registry().put_image("api", "sha256:attached", **image)
+    load(tables=["findings"], findings_latest=1)
+    assert {digest for digest, _ in query(FINDINGS)} == {"sha256:api0", "sha256:web0"}
+    assert asked(scanned) == 2
+
+
+def test_a_wider_bound_asks_what_was_left_out_and_a_narrower_one_drops_what_is_too_old(
     scanned: EcrServer, load: Load, query: Query
 ) -> None:
     load(tables=["findings"], findings_latest=1)
@@ -106,6 +126,9 @@ def test_a_wider_bound_asks_what_was_left_out_and_a_narrower_one_drops_its_rows(
     assert asked(scanned) == 4
     load(tables=["findings"], findings_latest=1)
     assert asked(scanned) == 0
+    assert query(OUTCOMES) == [("complete", 4), ("left_out", 2)]
+    load(tables=["findings"], findings_latest=1, findings_max_age=0)
+    assert asked(scanned) == 2
     assert query(FINDINGS) == [("sha256:api0", "CVE-0"), ("sha256:web0", "CVE-0")]
     assert query(OUTCOMES) == [("complete", 2), ("left_out", 4)]
 
@@ -300,7 +323,7 @@ def test_what_came_of_a_scan_is_told(server: EcrServer, load: Load, query: Query
         ("complete", "ACTIVE"),
         ("complete", "COMPLETE"),
         ("failed", "FAILED"),
-        ("not_found", None),
+        ("never_scanned", None),
         ("pending", "IN_PROGRESS"),
         ("unsupported", "UNSUPPORTED_IMAGE"),
     ]

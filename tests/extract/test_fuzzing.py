@@ -230,7 +230,9 @@ class Bench:
         return self._calls[operation]
 
     def _made(self, operation: Operation) -> list[Call]:
-        return [Call(operation, made) for name, _, made in self.server.requests if name == name_of(operation)]
+        made = [parameters for name, _, parameters in self.server.requests if name == name_of(operation)]
+        # What says whether another operation tells something is asked for each of those.
+        return [Call(operation, one) for position, one in enumerate(made) if one not in made[:position]]
 
     def first_calls(self, operation: Operation) -> list[Call]:
         """Those calls that begin a listing, or are all of one."""

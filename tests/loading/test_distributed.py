@@ -73,6 +73,46 @@ def test_tasks_that_load_a_scope_each_load_what_one_run_does_and_write_one_ledge
     assert query(ledger) == [("night 1", region, "complete", 3) for region in REGIONS]
 
 
+def test_tasks_convert_a_snapshot_to_history_once_and_the_ledger_has_the_time_of_each(
+    server: EcrServer,
+    settings: dict[str, Any],
+    load_elsewhere: Callable[..., Outcome],
+    write: Callable[..., Outcome],
+    query: Query,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scopes = find_scopes(**settings)
+    outcomes: list[Outcome] = []
+    for mode, name in (("snapshot", "old"), ("history", "new")):
+        for region in REGIONS:
+            server.registry(region).put(name)
+        settings["mode"] = mode
+        outcomes = [load_elsewhere(scope, settings) for scope in scopes]
+    write("night 1", outcomes, [], settings)
+    assert len([line for line in caplog.messages if "was converted from snapshot to history mode" in line]) == 1
+    assert query("SELECT count(*), count(_dlt_valid_to) FROM repositories") == [(4, 0)]
+    opened = "SELECT region, _dlt_valid_from FROM repositories WHERE repository_name = 'new' ORDER BY 1"
+    times = "SELECT region, valid_from FROM extraction_scopes WHERE table_name = 'repositories' ORDER BY 1"
+    assert query(opened) == query(times)
+    assert len(set(query(times))) == 2
+
+
+def test_tasks_without_a_mode_take_that_of_the_dataset_also_where_no_ledger_tells_it(
+    settings: dict[str, Any],
+    load_elsewhere: Callable[..., Outcome],
+    write: Callable[..., Outcome],
+    query: Query,
+) -> None:
+    (scope, _) = find_scopes(**settings)
+    load_elsewhere(scope, settings | {"mode": "history"})
+    for run_id in ("night 1", "night 2"):
+        write(run_id, [load_elsewhere(scope, settings)], [], settings)
+    assert query("SELECT DISTINCT run_id, mode FROM extraction_scopes ORDER BY 1") == [
+        ("night 1", "history"),
+        ("night 2", "history"),
+    ]
+
+
 def test_a_ledger_that_is_written_again_replaces_its_rows_and_no_others(
     server: EcrServer,
     settings: dict[str, Any],

@@ -17,7 +17,7 @@ from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row, make_pipeline
 from tests.server.ecr_server import BROKEN, DENIED, Answer, EcrServer, error
-from tests.warehouse import POSTGRES_AT_NIGHT, Warehouse
+from tests.warehouse import DATASET, POSTGRES_AT_NIGHT, DuckDbFile, Warehouse
 
 pytestmark = POSTGRES_AT_NIGHT
 
@@ -412,7 +412,7 @@ def test_an_outcome_that_is_not_known_is_no_success(pipeline: dlt.Pipeline) -> N
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("snapshot", "history"), ("history", "snapshot"), ("snapshot", "incremental"), ("incremental", "history")],
+    [("history", "snapshot"), ("history", "incremental"), ("snapshot", "incremental"), ("incremental", "history")],
 )
 def test_changing_the_mode_of_a_dataset_is_refused_and_nothing_is_lost(
     two_regions: EcrServer, load: Load, query: Query, first: str, second: str
@@ -432,7 +432,68 @@ def test_the_mode_is_known_to_a_machine_that_never_ran_before(
     load(mode="history")
     elsewhere = make_pipeline(tmp_path / "another machine", warehouse)
     with pytest.raises(PipelineStepFailed, match="go on with history mode"):
-        elsewhere.run(ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url))
+        elsewhere.run(ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url, mode="snapshot"))
+
+
+@pytest.mark.parametrize("name", ["ecr", "another"])
+def test_where_no_mode_is_given_a_dataset_in_history_keeps_its_versions(
+    two_regions: EcrServer, load: Load, tmp_path: Path, warehouse: Warehouse, query: Query, name: str
+) -> None:
+    load(mode="history")
+    load()
+    two_regions.registry().put("api", imageTagMutability="IMMUTABLE")
+    elsewhere = make_pipeline(tmp_path / "another machine", warehouse, name)
+    elsewhere.run(ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url, tables=["repositories"]))
+    assert query(
+        "SELECT image_tag_mutability, _dlt_valid_to IS NULL FROM repositories WHERE repository_name = 'api'"
+    ) == [
+        ("MUTABLE", False),
+        ("IMMUTABLE", True),
+    ]
+    assert query("SELECT DISTINCT mode FROM extraction_scopes") == [("history",)]
+
+
+def test_where_no_mode_is_given_an_incremental_dataset_goes_on_from_its_cursor(
+    two_regions: EcrServer, load: Load, query: Query
+) -> None:
+    load(mode="incremental")
+    del two_regions.registry().repositories["web"]
+    two_regions.registry().put("new", 1_700_000_009)
+    load()
+    names = query("SELECT repository_name FROM repositories ORDER BY 1")
+    assert names == [("api",), ("job",), ("new",), ("web",)]
+    with pytest.raises(PipelineStepFailed, match="would pass over the others"):
+        load(repositories=["api"])
+    with pytest.raises(PipelineStepFailed, match="needs an initial value"):
+        load(end_value="2023-11-15")
+
+
+def test_pipelines_of_one_name_in_two_folders_have_each_the_mode_of_its_own_database(
+    two_regions: EcrServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, mode in (("one", "history"), ("other", None), ("one", None)):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        destination = dlt.destinations.duckdb(str(folder / "ecr.duckdb"))
+        pipeline = dlt.pipeline("ecr", destination=destination, dataset_name=DATASET)
+        pipeline.run(
+            ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url, tables=["repositories"], mode=mode)
+        )
+    runs = "SELECT mode, count(DISTINCT run_id) FROM extraction_scopes GROUP BY mode"
+    assert DuckDbFile(tmp_path / "one/ecr.duckdb").query(runs) == [("history", 2)]
+    assert DuckDbFile(tmp_path / "other/ecr.duckdb").query(runs) == [("snapshot", 1)]
+
+
+def test_another_database_is_not_taken_for_one_of_the_mode_that_the_pipeline_loaded_before(
+    two_regions: EcrServer, tmp_path: Path
+) -> None:
+    for number, mode in enumerate(("history", "snapshot", "incremental")):
+        pipeline = make_pipeline(tmp_path / "pipelines", tmp_path / f"{number}.duckdb")
+        pipeline.run(
+            ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url, tables=["repositories"], mode=mode)
+        )
+        assert DuckDbFile(tmp_path / f"{number}.duckdb").query("SELECT count(*) > 0 FROM repositories") == [(True,)]
 
 
 def test_the_mode_is_known_to_a_pipeline_of_another_name(
@@ -441,7 +502,7 @@ def test_the_mode_is_known_to_a_pipeline_of_another_name(
     load(mode="history")
     another = make_pipeline(tmp_path / "another", warehouse, "another")
     with pytest.raises(PipelineStepFailed, match="go on with history mode"):
-        another.run(ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url))
+        another.run(ecr_source(regions=["eu-west-1"], endpoint_url=two_regions.url, mode="snapshot"))
 
 
 def test_incremental_goes_on_where_another_machine_stopped(
@@ -458,7 +519,7 @@ def test_incremental_goes_on_where_another_machine_stopped(
     ("arguments", "sentence"),
     [
         ({"mode": "mirror"}, 'unknown mode "mirror": it is one of snapshot, incremental, history'),
-        ({"initial_value": "2026-01-01"}, "belongs to incremental mode"),
+        ({"mode": "history", "initial_value": "2026-01-01"}, "belongs to incremental mode"),
         ({"mode": "incremental", "initial_value": "yesterday"}, "not a timestamp in ISO 8601"),
         ({"mode": "incremental", "end_value": "2026-01-01"}, "needs an initial value"),
         ({"mode": "incremental", "initial_value": "2026-01-02", "end_value": "2026-01-01"}, "is not after"),

@@ -138,6 +138,13 @@ def test_incremental_mode_takes_one_run_at_a_time_on_postgres_too(server: EcrSer
     page.released.set()
     assert ended(first) == [0]
     assert postgres.rows(url, "SELECT repository_name FROM repositories") == [("api",)]
+    page = hold_page(server, 1)
+    first = start(server, url)
+    assert page.asked.wait(60)
+    assert ended(start(server, url)) == [UNUSABLE]
+    page.released.set()
+    assert ended(first) == [0]
+    assert postgres.rows(url, "SELECT repository_name FROM repositories") == [("api",)]
 
 
 def test_freshness_and_budgets_work_on_postgres(server: EcrServer, postgres: Postgres) -> None:

@@ -140,7 +140,12 @@ ClickHouse bring s3fs, which cannot be installed beside this package: `pip insta
   without rows until dlt's retry, or the next run, ends well.
 - **Postgres** and **a lake** (the destination filesystem) have pages of their own: [postgres](postgres.md),
   [lake](lake.md).
-- **Views** are made in DuckDB and Postgres only. **Not seen** in other warehouses: `ecr-source plan`, and what a run
+- **Views** are made in DuckDB and Postgres: run for real. In Snowflake, over dlt's own client: each was made and asked
+  in fakesnow, without rows. In BigQuery, Redshift and Databricks: SQL parsed only; in MotherDuck as in DuckDB, which
+  nobody saw. A view that a warehouse refuses is one warning, and the rows are loaded all the same. What a view is for
+  is its comment, but not in Redshift; its columns have theirs in DuckDB, MotherDuck and Postgres. In Athena,
+  ClickHouse and a lake no views are made: `ecr-source query` has them.
+- **Not seen** in other warehouses: `ecr-source plan`, and what a run
   asks of earlier ones (the mode of the dataset, when an image was asked for its findings); only how the drivers of
   Snowflake and BigQuery hand rows over was imitated.
 

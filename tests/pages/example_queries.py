@@ -16,16 +16,22 @@ FROM repositories r JOIN repository_tag_mutability_exclusion_filters f USING (re
 WHERE r.image_tag_mutability = 'IMMUTABLE_WITH_EXCLUSION'
 GROUP BY r.registry_id, r.region, r.repository_name ORDER BY ALL""",
     "repository_tags": """\
--- Which repositories lack a resource tag that all of them should have?
+-- Which repositories lack a resource tag that all of them should have? Those whose tags were not read are not counted.
 SELECT region, repository_name, tag_key AS missing
 FROM repositories CROSS JOIN (VALUES ('team'), ('stage')) AS required(tag_key)
+SEMI JOIN (
+  SELECT * FROM extraction_repositories
+  WHERE operation IN ('resourcegroupstaggingapi:GetResources', 'ecr:ListTagsForResource')
+) USING (registry_id, region, repository_name)
 ANTI JOIN repository_tags USING (registry_id, region, repository_name, tag_key)
 ORDER BY ALL""",
     "repository_scanning_configurations": """\
 -- Which repositories are scanned only when somebody asks, and how many images do they hold?
 SELECT s.region, s.repository_name, count(i.image_digest) AS images, max(i.image_pushed_at)::DATE AS last_push
-FROM repository_scanning_configurations s LEFT JOIN images i USING (registry_id, region, repository_name)
-WHERE s.scan_frequency = 'MANUAL'
+FROM repository_scanning_configurations s
+JOIN extraction_repositories e USING (registry_id, region, repository_name)
+LEFT JOIN images i USING (registry_id, region, repository_name)
+WHERE s.scan_frequency = 'MANUAL' AND e.operation = 'ecr:DescribeImages'
 GROUP BY s.registry_id, s.region, s.repository_name ORDER BY images DESC, s.region, s.repository_name""",
     "repository_scanning_filters": """\
 -- Which of the registry's filters make a repository be scanned, and how often?
@@ -89,14 +95,11 @@ FROM policy_statement_conditions
 WHERE lower(condition_key) = 'aws:principalorgid'
 ORDER BY ALL""",
     "lifecycle_policies": """\
--- Which repositories have no lifecycle policy? Those that could not be asked in the last run are not counted.
-SELECT region, repository_name, created_at::DATE AS created
-FROM repositories
+-- Which repositories have no lifecycle policy? Those that could not be asked are not counted.
+SELECT r.region, r.repository_name, r.created_at::DATE AS created
+FROM repositories r JOIN extraction_repositories e USING (registry_id, region, repository_name)
 ANTI JOIN lifecycle_policies USING (registry_id, region, repository_name)
-ANTI JOIN (
-  SELECT registry_id, region, resource AS repository_name FROM extraction_errors
-  WHERE operation = 'ecr:GetLifecyclePolicy' AND run_id = (SELECT max(run_id) FROM extraction_scopes)
-) USING (registry_id, region, repository_name)
+WHERE e.operation = 'ecr:GetLifecyclePolicy'
 ORDER BY ALL""",
     "lifecycle_policy_rules": """\
 -- Do the lifecycle policies have a rule for untagged images, and a cap on tagged ones?
@@ -155,7 +158,9 @@ GROUP BY r.registry_id, r.region, r.rule_index, r.scan_frequency ORDER BY ALL"""
     "registry_scanning_rule_filters": """\
 -- Which repositories does no filter choose for continuous scanning?
 SELECT r.region, r.repository_name
-FROM repositories r ANTI JOIN (
+FROM repositories r
+SEMI JOIN registry_scanning_configurations USING (registry_id, region)
+ANTI JOIN (
   SELECT * FROM registry_scanning_rule_filters JOIN registry_scanning_rules USING (registry_id, region, rule_index)
   WHERE scan_frequency = 'CONTINUOUS_SCAN'
 ) f ON f.registry_id = r.registry_id AND f.region = r.region AND r.repository_name GLOB f.filter
@@ -177,8 +182,11 @@ ORDER BY ALL""",
 -- From which registries may images be pulled through, with stored credentials, and into how many repositories?
 SELECT c.registry_id, c.region, c.ecr_repository_prefix, c.upstream_registry_url,
   c.credential_arn IS NOT NULL AS with_credentials, count(r.repository_name) AS repositories
-FROM pull_through_cache_rules c LEFT JOIN repositories r
-  ON r.registry_id = c.registry_id AND r.region = c.region
+FROM pull_through_cache_rules c
+SEMI JOIN (
+  SELECT * FROM extraction_scopes WHERE table_name = 'repositories' AND status = 'complete'
+) USING (registry_id, region)
+LEFT JOIN repositories r ON r.registry_id = c.registry_id AND r.region = c.region
   AND starts_with(r.repository_name, c.ecr_repository_prefix || '/')
 GROUP BY ALL ORDER BY ALL""",
     "repository_creation_templates": """\
@@ -192,6 +200,10 @@ ORDER BY ALL""",
 -- Which repositories have not the resource tags that the template of their prefix gives?
 SELECT r.region, r.repository_name, t.tag_key, t.tag_value AS template_says, g.tag_value
 FROM repositories r
+SEMI JOIN (
+  SELECT * FROM extraction_repositories
+  WHERE operation IN ('resourcegroupstaggingapi:GetResources', 'ecr:ListTagsForResource')
+) USING (registry_id, region, repository_name)
 JOIN repository_creation_template_resource_tags t
   ON t.registry_id = r.registry_id AND t.region = r.region AND starts_with(r.repository_name, t.prefix)
 LEFT JOIN repository_tags g
@@ -315,12 +327,31 @@ SELECT repository_name, left(image_digest, 14) AS digest, split_part(signing_pro
 FROM image_signing_statuses
 WHERE status = 'FAILED'
 ORDER BY ALL""",
+    # usage
+    "image_usage": """\
+-- Which images run, and which of them were pushed longest ago?
+SELECT u.region, u.repository_name, left(u.image_digest, 14) AS digest, u.in_use_count,
+  i.image_pushed_at::DATE AS pushed
+FROM image_usage u JOIN images i USING (registry_id, region, repository_name, image_digest)
+WHERE u.in_use_count > 0
+ORDER BY i.image_pushed_at, u.repository_name, digest""",
+    "image_clusters": """\
+-- In which clusters does each image run, by which service or in which namespace?
+SELECT repository_name, left(image_digest, 14) AS digest, split_part(cluster_arn, ':', 3) AS kind,
+  split_part(cluster_arn, '/', -1) AS cluster, coalesce(ecs_group, eks_namespace) AS used_by, running_unit_count
+FROM image_clusters
+ORDER BY ALL""",
+    "image_cluster_workloads": """\
+-- Which workloads of EKS use an image?
+SELECT split_part(cluster_arn, '/', -1) AS cluster, eks_namespace, workload_type, workload_name, repository_name
+FROM image_cluster_workloads
+ORDER BY ALL""",
     # previews
     "lifecycle_policy_previews": """\
 -- How many of its images would each repository lose by the lifecycle policy that was previewed?
 SELECT p.registry_id, p.region, p.repository_name, p.status, p.expiring_image_total_count AS expiring,
-  count(i.image_digest) AS images
-FROM lifecycle_policy_previews p LEFT JOIN images i USING (registry_id, region, repository_name)
+  count(*) AS images
+FROM lifecycle_policy_previews p JOIN images i USING (registry_id, region, repository_name)
 GROUP BY ALL ORDER BY ALL""",
     "lifecycle_policy_preview_transition_counts": """\
 -- How many images would move to another storage class?
@@ -354,11 +385,14 @@ FROM (SELECT DISTINCT registry_id, region, repository_name, layer_digest, size_i
 GROUP BY registry_id, region, repository_name
 ORDER BY megabytes DESC, region, repository_name""",
     "image_manifest_children": """\
--- Which untagged images are neither part of an index nor attached to another image?
+-- Which untagged images are neither part of an index nor attached to another image, where all indexes were read?
 SELECT i.repository_name, left(i.image_digest, 14) AS digest, i.image_pushed_at::DATE AS pushed, i.image_size_in_bytes
 FROM images i
 ANTI JOIN image_manifest_children c ON c.registry_id = i.registry_id AND c.region = i.region
   AND c.repository_name = i.repository_name AND c.child_digest = i.image_digest
+ANTI JOIN (
+  SELECT * FROM images ANTI JOIN image_manifests USING (registry_id, region, repository_name, image_digest)
+) AS unread USING (registry_id, region, repository_name)
 WHERE i.tag_count = 0 AND i.subject_manifest_digest IS NULL
 ORDER BY ALL""",
     "image_manifest_annotations": """\
@@ -396,7 +430,7 @@ ORDER BY ALL""",
     "public_registry_catalog_data": """\
 -- Under which name does the gallery show each public registry?
 SELECT r.registry_uri, c.display_name
-FROM public_registries r LEFT JOIN public_registry_catalog_data c USING (registry_id)
+FROM public_registries r JOIN public_registry_catalog_data c USING (registry_id)
 ORDER BY ALL""",
     "public_registry_aliases": """\
 -- By which names can public images be pulled?
@@ -406,14 +440,16 @@ ORDER BY ALL""",
     "public_repositories": """\
 -- Which public repositories are empty?
 SELECT repository_name, repository_uri, created_at::DATE AS created
-FROM public_repositories ANTI JOIN public_images USING (registry_id, repository_name)
+FROM public_repositories JOIN extraction_repositories e USING (registry_id, repository_name)
+ANTI JOIN public_images USING (registry_id, repository_name)
+WHERE e.operation = 'ecr-public:DescribeImages'
 ORDER BY ALL""",
     "public_repository_tags": """\
 -- Who owns each public repository?
 SELECT r.repository_name, t.tag_value AS team
-FROM public_repositories r LEFT JOIN (
-  SELECT * FROM public_repository_tags WHERE tag_key = 'team'
-) t USING (registry_id, repository_name)
+FROM public_repositories r JOIN extraction_repositories e USING (registry_id, repository_name)
+LEFT JOIN (SELECT * FROM public_repository_tags WHERE tag_key = 'team') t USING (registry_id, repository_name)
+WHERE e.operation = 'ecr-public:ListTagsForResource'
 ORDER BY ALL""",
     "public_repository_policies": """\
 -- Which public repositories have a policy, and whom does it name?
@@ -423,7 +459,9 @@ ORDER BY ALL""",
     "public_repository_catalog_data": """\
 -- Which public repositories does the gallery show without a text on how to use them?
 SELECT r.repository_name, c.description, c.about_text IS NOT NULL AS about, c.usage_text IS NOT NULL AS usage
-FROM public_repositories r LEFT JOIN public_repository_catalog_data c USING (registry_id, repository_name)
+FROM public_repositories r JOIN extraction_repositories e USING (registry_id, repository_name)
+LEFT JOIN public_repository_catalog_data c USING (registry_id, repository_name)
+WHERE e.operation = 'ecr-public:GetRepositoryCatalogData' AND c.usage_text IS NULL
 ORDER BY ALL""",
     "public_repository_architectures": """\
 -- For which architectures does each public repository say that it has images?
@@ -461,6 +499,14 @@ GROUP BY ALL ORDER BY ALL""",
 SELECT region, operation, resource, status, error_code
 FROM extraction_errors
 WHERE run_id = (SELECT max(run_id) FROM extraction_scopes)
+ORDER BY ALL""",
+    "extraction_repositories": """\
+-- Of which repositories is it not known whether somebody previewed a lifecycle policy?
+SELECT region, repository_name
+FROM repositories
+ANTI JOIN (
+  SELECT * FROM extraction_repositories WHERE operation = 'ecr:GetLifecyclePolicyPreview'
+) USING (registry_id, region, repository_name)
 ORDER BY ALL""",
     "extraction_images": """\
 -- Of which images is the answer not final yet, so that the next run asks again?

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from ecr_source import catalog
 from ecr_source.aws.iam_policies import least_policy
-from ecr_source.cli.printed_tables import print_grid
+from ecr_source.printing import print_grid
 from tests.server.ecr_server import ACCESS_KEY, DESCRIBE_REPOSITORIES, EcrServer, serving
 from tests.server.registry import LIFECYCLE_POLICIES
 
@@ -47,7 +47,7 @@ _PART = re.compile(
 )
 # It goes on after a backslash, and on lines that are indented.
 _COMMAND = re.compile(r"^\$ (.*(?:(?<=\\)\n.*|\n  .*)*)\n", re.MULTILINE)
-_PROGRESS = re.compile(r"^(endpoint: |read [\d,]+ of [\d,]+: |loading$).*\n", re.MULTILINE)
+_PROGRESS = re.compile(r"^(endpoint: |read [\d,]+ of [\d,]+: |reading |loading .*: |loading$).*\n", re.MULTILINE)
 
 
 @dataclass
@@ -169,11 +169,18 @@ def _the_permission_is_there(shell: Shell) -> None:
     shell.server.allowed = {}
 
 
+def _settings_change(shell: Shell) -> None:
+    registry = shell.server.registry("eu-west-1", PROD)
+    registry.put("billing/api", imageTagMutability="IMMUTABLE")
+    del registry.repositories["search/index"]
+
+
 EVENTS: Mapping[str, Callable[[Shell], None]] = {
     "another run is under way": _another_run_is_under_way,
     "the other run has ended": _the_other_run_has_ended,
     "222222222222 does not allow ecr:GetLifecyclePolicy": _a_permission_is_missing,
     "222222222222 allows it": _the_permission_is_there,
+    "billing/api of 111111111111 becomes immutable, and search/index is deleted": _settings_change,
 }
 
 
@@ -209,6 +216,7 @@ def settled(text: str) -> str:
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00:00)?", "TIME", text)
     text = re.sub(r"\bx[0-9a-f]{11}\b", "PSEUDONYM", text)
+    text = re.sub(r"since \d+ \w+( to \d+ \w+)? ago", "since TIME ago", text)
     return re.sub(r" +\d+\.\d\d$", " SECONDS", text, flags=re.MULTILINE)
 
 

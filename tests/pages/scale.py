@@ -16,10 +16,10 @@ from functools import cached_property
 
 from ecr_source import catalog
 from ecr_source.aws.rate import Rate
-from ecr_source.catalog.table import Operation
+from ecr_source.catalog.table import EachRow, EachValue, Operation
+from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, REPOSITORIES
 from ecr_source.extract.walk import SCOPES_AT_A_TIME
-from ecr_source.loading.plan import calls_of as planned_calls
 from tests.server.faults import Bucket
 
 MANY_CALLS = 1_000
@@ -62,14 +62,20 @@ class Organization:
         )
 
 
-_CALLED = catalog.operations_of(catalog.select_tables(()), ())
+_CALLED = catalog.operations_of(catalog.select_tables(()), catalog.not_called("ecr"))
 OPERATIONS = [one for one in _CALLED if one not in {other.instead for other in _CALLED}]
 """What a run with the default tables calls, where nothing has to stand in for anything."""
 
 
 def calls_of(operation: Operation, repositories: int) -> int:
-    """How often an operation is called in a scope, as a plan says, if no repository has more than a thousand images."""
-    return planned_calls(operation, {REPOSITORIES: repositories}) or 0
+    """How often an operation is called in a scope, if no repository has more than a thousand images."""
+    match operation.each:
+        case EachValue(_, values):
+            return len(values)
+        case EachRow(table, _, at_a_time):
+            return math.ceil(repositories / at_a_time) if table in (REPOSITORIES, IMAGES) else 0
+    is_of_repositories = operation.names or operation.instead
+    return max(1, math.ceil(repositories / (operation.page_size or 1))) if is_of_repositories else 1
 
 
 def calls_of_scope(repositories: int) -> int:

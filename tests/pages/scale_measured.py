@@ -102,7 +102,7 @@ def _measure(size: Size, url: str) -> Measurement:
             for _ in range(2):
                 loading = processor_of_loading = 0.0
                 started, processor_before = time.monotonic(), time.process_time()
-                outcome = run(settings, NULL_COLLECTOR)
+                outcome = run(settings, NULL_COLLECTOR).outcome
                 seconds = time.monotonic() - started
                 processor = time.process_time() - processor_before - processor_of_loading
     calls = sum(table.calls for table in outcome.tables)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecr_source.cli import exit_codes as run
 from ecr_source.errors import CallFailed, Denied, Disabled
-from ecr_source.statuses import COMPLETE, NOT_OFFERED, PARTIAL, POSTPONED, SKIPPED
+from ecr_source.statuses import BOUNDED, COMPLETE, NOT_OFFERED, PARTIAL, POSTPONED, SELECTED, SKIPPED
 from tests.conftest import environment
 from tests.pages.operations import EVENTS, PAGE, page, settled, shell
 from tests.postgres import Postgres
@@ -41,7 +41,8 @@ def test_every_console_block_has_a_command_and_every_query_an_answer() -> None:
 
 
 def test_every_status_and_every_exit_code_is_explained() -> None:
-    statuses = [COMPLETE, PARTIAL, POSTPONED, NOT_OFFERED, Denied.status, Disabled.status, CallFailed.status, SKIPPED]
+    read = [COMPLETE, BOUNDED, SELECTED, PARTIAL]
+    statuses = [*read, POSTPONED, NOT_OFFERED, Denied.status, Disabled.status, CallFailed.status, SKIPPED]
     assert rows_of("status in `extraction_scopes`") == [f"`{status}`" for status in statuses]
     codes = [run.COMPLETE, run.INCOMPLETE, run.UNUSABLE, run.NOTHING_LOADED, run.POSTPONED, run.STOPPED]
     assert rows_of("exit code") == [str(code) for code in codes]

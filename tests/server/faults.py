@@ -47,6 +47,7 @@ def _concerns_repository(parameters: Item, name: str) -> bool:
         parameters.get("repositoryName") == name
         or name in parameters.get("repositoryNames", ())
         or parameters.get("resourceArn", "").endswith(f":repository/{name}")
+        or f":repository/{name}/sha256:" in parameters.get("filter", {}).get("resourceId", "")
     )
 
 

@@ -70,7 +70,11 @@ class Inspector:
 
     def table(self) -> dict[str, Operation]:
         """All operations that are served, by the name under which their calls are counted."""
-        return {"ListFindings": self.list_findings, "ListCoverage": self.list_coverage}
+        return {
+            "ListFindings": self.list_findings,
+            "ListCoverage": self.list_coverage,
+            "GetClustersForImage": self.get_clusters_for_image,
+        }
 
     def list_findings(self, registry: Registry, parameters: Item) -> Item:
         criteria = parameters.get("filterCriteria", {})
@@ -85,3 +89,8 @@ class Inspector:
             resource for resource in inspector_coverage(registry) if _meets(resource, criteria, _COVERAGE_FILTERS)
         ]
         return self.pages.page("coveredResources", covered, parameters)
+
+    def get_clusters_for_image(self, registry: Registry, parameters: Item) -> Item:
+        name, _, digest = parameters["filter"]["resourceId"].partition(":repository/")[2].partition("/sha256:")
+        clusters = registry.clusters.get((name, f"sha256:{digest}"), [])
+        return self.pages.page("cluster", clusters, parameters)

@@ -240,6 +240,8 @@ class Registry(Store):
     replication_statuses: dict[Image, list[Item]] = field(default_factory=dict)
     signing_statuses: dict[Image, list[Item]] = field(default_factory=dict)
     referrers: dict[Image, list[Item]] = field(default_factory=dict)
+    in_use_counts: dict[Image, int | None] = field(default_factory=dict)
+    clusters: dict[Image, list[Item]] = field(default_factory=dict)
     manifests: dict[Image, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -259,6 +261,8 @@ class Registry(Store):
             self.replication_statuses,
             self.signing_statuses,
             self.referrers,
+            self.in_use_counts,
+            self.clusters,
             self.manifests,
         ]
         return [*super().children(), *by_name, *by_image]
@@ -999,6 +1003,44 @@ def _fill_scans(registry: Registry, images: dict[str, str]) -> None:
         status="UNSUPPORTED_IMAGE",
         description="UnsupportedImageError: The operating system and/or package manager are not supported.",
     )
+    registry.in_use_counts |= {
+        ("platform/base-images", images["failed"]): 0,
+        ("platform/base-images", images["unsupported"]): None,
+    }
+    registry.clusters["team-a/web", images["enhanced"]] = _clusters(registry)
+
+
+def _clusters(registry: Registry) -> list[Item]:
+    """Clusters of ECS and EKS, and one of which nothing else is known."""
+
+    def arn(service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{registry.region}:{registry.account}:{resource}"
+
+    def details(running: int, metadata: Item) -> Item:
+        return {
+            "lastInUse": SCANNED_AT + 60,
+            "runningUnitCount": running,
+            "stoppedUnitCount": 1,
+            "clusterMetadata": metadata,
+        }
+
+    tasks = [
+        {"detailsGroup": f"service:{name}", "taskDefinitionArn": arn("ecs", f"task-definition/{name}:7")}
+        for name in ("web", "web-canary")
+    ]
+    workloads = [{"name": "web", "type": "DEPLOYMENT"}, {"name": "web-cron", "type": "JOB"}]
+    pods = {"namespace": "shop", "workloadInfoList": workloads}
+    return [
+        {
+            "clusterArn": arn("ecs", "cluster/production"),
+            "clusterDetails": [details(2, {"awsEcsMetadataDetails": task}) for task in tasks],
+        },
+        {
+            "clusterArn": arn("eks", "cluster/production"),
+            "clusterDetails": [details(3, {"awsEksMetadataDetails": pods})],
+        },
+        {"clusterArn": arn("ecs", "cluster/idle"), "clusterDetails": []},
+    ]
 
 
 def _fill_image_statuses(registry: Registry, images: dict[str, str]) -> None:
@@ -1174,7 +1216,7 @@ def _covered(registry: Registry, name: str, image: Item, scan: Item) -> Item:
         "tags": image.get("imageTags", []),
         "imagePulledAt": image.get("lastRecordedPullTime"),
         "lastInUseAt": SCANNED_AT + 60,
-        "inUseCount": 2,
+        "inUseCount": registry.in_use_counts.get((name, image["imageDigest"]), 2),
     }
     covered = {
         "resourceType": "AWS_ECR_CONTAINER_IMAGE",

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -157,6 +158,10 @@ def everything(registry: Registry) -> dict[tuple[str, str], list[Item]]:
         ("resourcegroupstaggingapi", "GetResources"): [{"ResourceTypeFilters": ["ecr:repository"]}],
         ("inspector2", "ListFindings"): [{}],
         ("inspector2", "ListCoverage"): [{}],
+        ("inspector2", "GetClustersForImage"): [
+            {"filter": {"resourceId": f"{registry.repository_arn(name)}/{image['imageDigest']}"}}
+            for name, image in images
+        ],
     }
     return (
         {("ecr", operation): asked for operation, asked in ecr.items()}
@@ -532,16 +537,22 @@ def test_every_operation_has_a_bucket_of_its_own_and_one_can_be_changed(
     assert boto("sts").get_caller_identity()
 
 
-def test_answers_are_not_delayed_by_one_another(server: EcrServer, boto: Boto) -> None:
+def test_answers_are_not_delayed_by_one_another(server: EcrServer, boto: Boto, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_wait, slept = threading.Barrier(5), []
+
+    def sleep_with_the_others(seconds: float) -> None:
+        all_wait.wait(60)
+        slept.append(seconds)
+
+    monkeypatch.setattr("tests.server.ecr_server.time", SimpleNamespace(sleep=sleep_with_the_others))
     server.delay = 0.2
     client = boto()
     threads = [threading.Thread(target=client.describe_repositories) for _ in range(5)]
-    started = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - started < 0.8
+    assert slept == [0.2] * 5
 
 
 # --- for benchmarks --------------------------------------------------------------------------------------------------

@@ -10,7 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.destinations.warehouses import WAREHOUSES, images_expected, loads_in_turn
+from ecr_source import catalog
+from ecr_source.catalog.table import RunTable, Table
+from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.views import creation
+from ecr_source.destinations.views.definition import views
+from tests.destinations.warehouses import (
+    WAREHOUSES,
+    create_statements,
+    extract,
+    images_expected,
+    loads_in_turn,
+    project,
+    unopened_client,
+)
 from tests.server.ecr_server import EcrServer
 from tests.whole.test_hostile_names import HOSTILE, NAMES
 
@@ -54,3 +67,38 @@ def test_snowflakes_sql_does_in_fakesnow_what_it_is_to_do(server: EcrServer, tmp
         current = "_dlt_valid_to IS NULL" if mode == "history" else "1 = 1"
         found = cursor.execute(f"SELECT repository_name, image_digest, {current} FROM AWS_ECR.IMAGES").fetchall()
     assert sorted(found) == images_expected(mode, names)
+
+
+def test_the_views_are_made_and_asked_in_fakesnow_over_dlts_own_client_and_no_second_time(
+    server: EcrServer, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fakesnow
+    from fakesnow import info_schema
+
+    # It stops at a quote in a comment.
+    monkeypatch.setattr(info_schema, "insert_table_comment_sql", lambda *_: "SELECT 1")
+    server.registry().maximal()
+    everything = {"tables": ["all", "manifests"], "moves_last_recorded_pull_time": True, "mode": "history"}
+    with fakesnow.patch(), project(tmp_path / "project", BY_NAME["snowflake"]) as pipeline:
+        extract(pipeline, regions=["eu-west-1"], endpoint_url=server.url, **everything)
+        tables, warehouse = unopened_client(pipeline), destination_of(pipeline)
+        with pipeline.sql_client() as client:
+            for name in [*map(_name, catalog.TABLES), *map(_name, catalog.RUN_TABLES)]:
+                for statement in create_statements(tables, name):
+                    client.execute_sql(statement)
+            creation.create_views(warehouse, client, {})
+            refused = [record.getMessage() for record in caplog.records if "is not made" in record.getMessage()]
+            assert refused == []
+            made = warehouse.stored_views(client)
+            assert made.keys() == {view.name for view in views().values() if not view.is_part}
+            for view in made:
+                asked = client.make_qualified_table_name(view)
+                assert client.execute_sql(f"SELECT * FROM {asked}") is not None
+            again: list[str] = []
+            monkeypatch.setattr(creation, "_replace", lambda warehouse, client, view, *_: again.append(view.name))
+            creation.create_views(warehouse, client, {})
+            assert again == []
+
+
+def _name(table: Table | RunTable) -> str:
+    return table.name

@@ -53,7 +53,7 @@ class DirectApi(api.Api):
             error = parse(answer.body)
             code = str(error["__type"]).rpartition("#")[2]
             told: Any = {"Error": {"Code": code, "Message": error.get("message", "")}}
-            raise failed_call(ClientError(told, operation.name), operation, parameters, str(self.scope))
+            raise failed_call(ClientError(told, operation.name), operation, parameters, str(self.scope), endpoint="")
         return response._response(answer.body, operation_model(operation.service, operation.name))
 
 

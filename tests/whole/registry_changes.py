@@ -164,6 +164,8 @@ def _furnish_image(registry: Registry, name: str, kind: str, phase: int, seconds
         }
         for referrer in ("signature", "sbom")
     ]
+    registry.in_use_counts[image] = 1 + phase
+    registry.clusters[image] = _clusters(registry, phase)
     # What a digest stands for does not change.
     layers = [{"mediaType": "layer", "digest": digest_of(f"{n} of {digest}"), "size": 100 + n} for n in range(2)]
     children = [
@@ -173,6 +175,25 @@ def _furnish_image(registry: Registry, name: str, kind: str, phase: int, seconds
     content: Item = {"manifests": children} if kind == "index" else {"layers": layers}
     manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "annotations": {"of": digest}} | content
     registry.manifests[image] = json.dumps(manifest)
+
+
+def _clusters(registry: Registry, phase: int) -> list[Item]:
+    """A task of ECS and pods of EKS that stay, with others around them, and one more in each phase."""
+
+    def details(metadata: Item) -> Item:
+        return {"lastInUse": SCANNED_AT + phase, "runningUnitCount": 1 + phase, "clusterMetadata": metadata}
+
+    def task(name: str) -> Item:
+        definition = f"arn:aws:ecs:{registry.region}:{registry.account}:task-definition/{name}:1"
+        return details({"awsEcsMetadataDetails": {"detailsGroup": f"service:{name}", "taskDefinitionArn": definition}})
+
+    workloads = [{"name": name, "type": "DEPLOYMENT"} for name in ("web", f"web-{phase}")]
+    pods = details({"awsEksMetadataDetails": {"namespace": "shop", "workloadInfoList": workloads}})
+    arn = f"arn:aws:ecs:{registry.region}:{registry.account}:cluster/production"
+    return [
+        {"clusterArn": arn, "clusterDetails": [task("web"), task(f"canary-{phase}")]},
+        {"clusterArn": arn.replace("ecs", "eks"), "clusterDetails": [pods]},
+    ]
 
 
 def _furnish_scan(registry: Registry, name: str, digest: str, phase: int, *, enhanced: bool) -> None:
@@ -314,7 +335,7 @@ def _change_rules(registry: Registry, phase: int) -> None:
         "scanFrequency": "SCAN_ON_PUSH",
         "repositoryFilters": [{"filter": "a-first*", "filterType": "WILDCARD"}],
     }
-    registry.scanning_configuration = {"scanType": "BASIC", "rules": [often, *SCANNING_RULES]}
+    registry.scanning_configuration = {"scanType": "ENHANCED", "rules": [often, *SCANNING_RULES]}
     signed: Item = {
         "signingProfileArn": SIGNING_PROFILES[0].replace("release", "a-first"),
         "repositoryFilters": [{"filter": "a-first*", "filterType": "WILDCARD_MATCH"}],

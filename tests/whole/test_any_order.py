@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 
 from ecr_source import catalog
 from ecr_source.catalog.table import RunTable, Table
+from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.extract import walk
 from ecr_source.extract.image_selection import Bounds
 from ecr_source.statuses import COMPLETE, READ
@@ -275,6 +276,8 @@ class AnyOrder(RuleBasedStateMachine):
         """What could be read equals the reference; what could not is as it was."""
         for name, status in read.items():
             table = TABLES[name]
+            if status == COMPLETE and table.operation.parent is REPOSITORIES:
+                self.check_repositories(str(table.operation))
             bounds = {"latest": latest} if name in OF_SCANS else {}
             expected = self.expected(name, **bounds)
             wrong = {repository for operation, repository in self.refused if concerns(operation, table)}
@@ -290,17 +293,41 @@ class AnyOrder(RuleBasedStateMachine):
                 continue
             loaded = [row for row in rows if row[column] not in wrong | untouched]
             wanted = [row for row in expected if row[column] not in wrong | untouched]
+            if bounds.get("latest") is not None:
+                self.check_bounded(name, loaded, wanted, columns)
+                continue
             found, told = shown(loaded, columns), shown(wanted, columns)
             assert found <= told if name in may_lack else found == told, f"{name}, read {status}"
             kept = [row for row in before.get(name, []) if row[column] in untouched]
             assert shown([row for row in rows if row[column] in untouched], columns) == shown(kept, columns), name
 
+    def check_repositories(self, operation: str) -> None:
+        """The record has each repository that there is, and no other, of an operation that told of all."""
+        record = self.dataset.rows.get(catalog.EXTRACTION_REPOSITORIES.name, [])
+        told_of = {row["repository_name"] for row in record if row["operation"] == operation}
+        assert told_of == {*self.registry.repositories}, operation
+
+    def check_bounded(self, name: str, loaded: list[Row], wanted: list[Row], columns: list[str]) -> None:
+        """Images within the bound are as the reference says; of the others an answer that stands was kept, or none."""
+        found, bounded, whole = (of_images(rows) for rows in (loaded, wanted, self.expected(name)))
+        for image in found.keys() | bounded.keys():
+            told = [shown(rows.get(image, []), columns) for rows in (bounded, whole)]
+            assert shown(found.get(image, []), columns) in told, f"{name} of {image}"
+
     @invariant()
     def nothing_is_there_twice(self) -> None:
-        tables: list[Table | RunTable] = [*catalog.TABLES, catalog.EXTRACTION_IMAGES]
+        tables: list[Table | RunTable] = [*catalog.TABLES, *catalog.RECORD_TABLES]
         for table in tables:
             keys = [tuple(row[name] for name in table.key) for row in self.dataset.rows.get(table.name, [])]
             assert len(keys) == len(set(keys)), f"{table.name} has rows twice"
+
+
+def of_images(rows: list[Row]) -> dict[tuple[str, str], list[Row]]:
+    """The rows of each image."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["repository_name"], row["image_digest"]), []).append(row)
+    return found
 
 
 def concerns(operation: str, table: Table) -> bool:

@@ -28,6 +28,8 @@ ORDERS_GIVEN = os.environ.get("ECR_SOURCE_LOADED_ORDERS")
 ORDERS = int(ORDERS_GIVEN or 8)
 """How many sequences of changes and runs are played in each mode."""
 
+RECORDS = {table.name for table in catalog.RECORD_TABLES}
+
 KEY = "a key of these tests, of no account"
 PSEUDONYMS = Pseudonyms(KEY.encode(), {ACCOUNT})
 
@@ -45,7 +47,7 @@ class LoadedDataset:
         there = self.warehouse.tables()
         if "extraction_scopes" not in there:
             return
-        for name in {*REFERENCE, "extraction_images"} & there:
+        for name in {*REFERENCE, *RECORDS} & there:
             current = self.current if name in REFERENCE else ""
             self.rows[name] = self.warehouse.records(f"SELECT * FROM {name} {current}")
         rows = self.warehouse.query("SELECT table_name, status, started_at, resumes_at FROM extraction_scopes")

@@ -178,7 +178,7 @@ def test_findings_are_motos(client: Any, loaded: Query) -> None:
     ]
     assert loaded("SELECT fetch_outcome, count(*) FROM image_scans GROUP BY ALL ORDER BY ALL") == [
         ("complete", 1),
-        ("not_found", 2),
+        ("never_scanned", 2),
     ]
 
 

@@ -31,6 +31,7 @@ from ecr_source.catalog.table import Operation, Table
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.catalog.tables.public import PUBLIC_REPOSITORIES
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, LIST_TAGS_FOR_RESOURCE, REPOSITORIES
+from ecr_source.catalog.tables.usage import IMAGE_USAGE
 from ecr_source.extract.walk import Walk
 from tests.conftest import Row, isolate, make_pipeline, new_warehouse
 from tests.server.ecr_server import BROKEN, DENIED, EcrServer, error, serving
@@ -57,6 +58,11 @@ PUBLIC = "ecr-public"
 NOT_CALLED = catalog.FINDINGS_FROM["ecr"]
 OPERATIONS = catalog.operations_of(catalog.TABLES, NOT_CALLED)
 """What a load of everything may call, findings being asked of ECR."""
+
+LISTED_BELOW = (REPOSITORIES, IMAGES, IMAGE_USAGE)
+"""The tables whose rows others hang on."""
+
+ASKED_OF_IMAGES = [operation for operation in OPERATIONS if operation.again]
 
 EVERYTHING = ["all", "manifests"]
 PHASES = ("first load", "changed", "refused", "recovered")
@@ -121,15 +127,17 @@ class Database:
         return bool(self.arguments["mode"] == "history")
 
     def load(self, **arguments: Any) -> None:
-        self.pipeline.run(ecr_source(**(self.arguments | arguments)))
+        with self.warehouse.loading():
+            self.pipeline.run(ecr_source(**(self.arguments | arguments)))
 
     def rows(self, columns: dict[str, list[str]], condition: str = "true") -> Contents:
         """Rows of tables, sorted, with these columns; none of a table that never had any."""
         found: Contents = {}
-        there = self.warehouse.tables()
-        for table, names in columns.items():
-            sql = f"SELECT {', '.join(map(quoted, names))} FROM {table} WHERE {condition}"
-            found[table] = in_order(self.warehouse.records(sql)) if table in there else []
+        with self.warehouse.reading():
+            there = self.warehouse.tables()
+            for table, names in columns.items():
+                sql = f"SELECT {', '.join(map(quoted, names))} FROM {table} WHERE {condition}"
+                found[table] = in_order(self.warehouse.records(sql)) if table in there else []
         return found
 
     def contents(self) -> Contents:
@@ -202,7 +210,7 @@ def refuse(server: EcrServer) -> None:
     for operation in OPERATIONS:
         if operation.parent in (REPOSITORIES, IMAGES):
             server.fail(DENIED, operation=operation.name, repository=LOCKED, region=REGION)
-        if operation.parent is IMAGES:
+        if operation.parent in (IMAGES, IMAGE_USAGE):
             server.fail(DENIED, operation=operation.name, repository=LOCKED_IMAGES, region=REGION)
     server.fail(DENIED, operation="GetResources", region=REGION)
     server.fail(BROKEN, operation="DescribeRepositories", region=OTHER_REGION)
@@ -326,9 +334,9 @@ def could_not_be_read(table: Table, row: dict[str, Any], phase: str) -> bool:
     if table.operation.service == PUBLIC:
         return parent is PUBLIC_REPOSITORIES and name == LOCKED
     if row["region"] == OTHER_REGION:
-        return parent in (REPOSITORIES, IMAGES) or table.operation is DESCRIBE_REPOSITORIES
-    denied = LOCKED if parent is REPOSITORIES else (LOCKED, LOCKED_IMAGES) if parent is IMAGES else ()
-    return name in denied
+        return parent in LISTED_BELOW or table.operation is DESCRIBE_REPOSITORIES
+    denied = {LOCKED} if parent in LISTED_BELOW else set()
+    return name in denied | ({LOCKED_IMAGES} if table.operation in ASKED_OF_IMAGES else set())
 
 
 def could_be_read(table: Table, rows: Rows, phase: str) -> Rows:
@@ -402,6 +410,7 @@ ONE_ROW = {
 
 NEVER_CHANGED = {
     "policy_statement_principals": "the account follows from the principal",
+    "image_cluster_workloads": "the ARN of the image follows from its digest",
     "image_manifests": "a digest stands for one content",
     "image_layers": "a digest stands for one content",
     "image_manifest_children": "a digest stands for one content",
@@ -432,7 +441,7 @@ def test_a_snapshot_equals_a_fresh_load_but_for_what_could_not_be_read(
     assert loaded == should_hold(table, registry, snapshot, phase)
 
 
-BY_NAME = ["repositories", "images", "policies", "previews", "image_status"]
+BY_NAME = ["repositories", "images", "policies", "previews", "image_status", "usage"]
 """Groups that are read of a single repository."""
 
 
@@ -442,6 +451,7 @@ def by_name(
 ) -> Iterator[tuple[Contents, Contents, Contents]]:
     """What was loaded, what the registry held then, and what a load of one repository left."""
     with serving() as server:
+        server.registry(REGION).scanning_configuration["scanType"] = "ENHANCED"
         for name in ("api", "web"):
             furnish(server.registry(REGION), name, 0)
         folder = tmp_path_factory.mktemp("by name")
@@ -474,7 +484,7 @@ def tables_below(*parents: Table) -> list[Table]:
     return [table for table in catalog.TABLES if table.operation.parent in parents]
 
 
-@pytest.mark.parametrize("table", tables_below(REPOSITORIES, IMAGES), ids=lambda table: table.name)
+@pytest.mark.parametrize("table", tables_below(*LISTED_BELOW), ids=lambda table: table.name)
 def test_a_denied_repository_has_earlier_rows_that_differ_from_the_registry(
     registry: dict[str, Contents], table: Table
 ) -> None:
@@ -502,7 +512,7 @@ def errors_in(story: Story, phase: str, region: str) -> set[Row]:
 
 def test_the_errors_name_the_operation_and_the_repository(snapshot: Story) -> None:
     asked = {str(operation) for operation in operations_below(REPOSITORIES)}
-    asked_of_images = {str(operation) for operation in operations_below(IMAGES)} - {"ecr:BatchGetImage"}
+    asked_of_images = {str(operation) for operation in ASKED_OF_IMAGES} - {"ecr:BatchGetImage"}
     assert errors_in(snapshot, "refused", REGION) == {
         *((operation, LOCKED, "denied") for operation in asked),
         # The manifests of these images were read before, and do not change.
@@ -517,16 +527,14 @@ def test_the_errors_name_the_operation_and_the_repository(snapshot: Story) -> No
 @each_table
 def test_the_ledger_tells_what_could_not_be_read(snapshot: Story, table: Table) -> None:
     is_public, parent = table.operation.service == PUBLIC, table.operation.parent
-    listed_there = table.operation is DESCRIBE_REPOSITORIES or parent in (REPOSITORIES, IMAGES)
-    from_elsewhere = any(operation.parent is None for operation in table.operations[1:])
+    listed_there = table.operation is DESCRIBE_REPOSITORIES or parent in LISTED_BELOW
     if is_public:
         expected = {OTHER_REGION: "partial" if parent is PUBLIC_REPOSITORIES else "complete"}
     else:
-        denied = parent in (REPOSITORIES, IMAGES) or table.name == "repository_tags"
-        broken = "partial" if from_elsewhere else "failed"
+        denied = parent in LISTED_BELOW or table.name == "repository_tags"
         expected = {
             REGION: "partial" if denied else "complete",
-            OTHER_REGION: broken if listed_there else "complete",
+            OTHER_REGION: "failed" if listed_there else "complete",
         }
     refused = snapshot.phase("refused").scopes
     found = {row["region"]: row["status"] for row in refused if row["table_name"] == table.name}

@@ -182,7 +182,8 @@ def _enhanced_table(
 
 IMAGE_SCAN_FINDINGS = Table(
     name="image_scan_findings",
-    description="One row per image, vulnerability and package, of basic and of enhanced scanning.",
+    description="One row per image, vulnerability and package, of basic and of enhanced scanning. An image without one"
+    " is clean only where image_scans has it as complete.",
     operation=DESCRIBE_IMAGE_SCAN_FINDINGS,
     rows=BY_ECR.packages().rows,
     outer=True,

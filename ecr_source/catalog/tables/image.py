@@ -27,13 +27,13 @@ REPOSITORY_NAME = Asked("repository_name", told_by=Member("repositoryName"))
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED")
 
 
-def severity_counts(within: str) -> dict[str, OrZero]:
-    """A column for each severity: how many findings of it the structure `within` counts."""
+def severity_counts(within: str, unknown: str) -> dict[str, OrZero]:
+    """A column for each severity: how many findings of it the structure `within` counts; NULL if `unknown`."""
     return {
         f"{severity.lower()}_count": OrZero(
             within,
             f"{within}.findingSeverityCounts.{severity}",
-            f"How many findings of severity {severity} there are; NULL if the image has no scan that was completed.",
+            f"How many findings of severity {severity} there are; NULL if {unknown}.",
         )
         for severity in SEVERITIES
     }
@@ -72,7 +72,10 @@ IMAGES = Table(
         "scan_status_description": "imageScanStatus.description",
         "scan_completed_at": "imageScanFindingsSummary.imageScanCompletedAt",
         "vulnerability_source_updated_at": "imageScanFindingsSummary.vulnerabilitySourceUpdatedAt",
-        **severity_counts("imageScanFindingsSummary"),
+        **severity_counts(
+            "imageScanFindingsSummary",
+            "the listing has no summary: new basic and enhanced scanning leave it to image_scans",
+        ),
     },
 )
 

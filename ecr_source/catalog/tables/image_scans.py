@@ -16,7 +16,7 @@ from ecr_source.catalog.tables.image import (
     severity_counts,
 )
 from ecr_source.catalog.tables.registry import GET_REGISTRY_SCANNING_CONFIGURATION
-from ecr_source.statuses import COMPLETE, NOT_FOUND, PENDING
+from ecr_source.statuses import COMPLETE, NEVER_SCANNED, PENDING
 
 FETCH_OUTCOME = CallOutcome(
     "imageScanStatus.status",
@@ -34,7 +34,7 @@ DESCRIBE_IMAGE_SCAN_FINDINGS = Operation(
     "DescribeImageScanFindings",
     page_size=1000,
     each=EACH_IMAGE,
-    absent={"ScanNotFoundException": NOT_FOUND},
+    absent={"ScanNotFoundException": NEVER_SCANNED},
     sparse=True,
     again=AskAgain(FETCH_OUTCOME, changed="scan_completed_at", bounded=True),
 )
@@ -89,7 +89,7 @@ IMAGE_SCANS = Table(
         "listed_scan_completed_at": Asked(
             "scan_completed_at", meaning="What images.scan_completed_at said when the image was asked; NULL if nothing."
         ),
-        **severity_counts("imageScanFindings"),
+        **severity_counts("imageScanFindings", "the image has no scan that was completed"),
     },
     also=(
         Filling(

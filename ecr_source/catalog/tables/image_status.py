@@ -7,7 +7,7 @@ from datetime import timedelta
 from ecr_source.catalog.column import CallOutcome, Count, Member, OfScope
 from ecr_source.catalog.table import AskAgain, Operation, Table
 from ecr_source.catalog.tables.image import ASKED_BY_DIGEST, ASKED_IMAGE, EACH_IMAGE, ECHOED_IMAGE, IMAGE_KEY
-from ecr_source.statuses import PENDING
+from ecr_source.statuses import NOT_REPLICATED, NOT_SIGNED, PENDING
 
 # Both begin with the push of an image, and take minutes.
 _SETTLED = timedelta(days=1)
@@ -17,14 +17,18 @@ DESCRIBE_IMAGE_REPLICATION_STATUS = Operation(
     "DescribeImageReplicationStatus",
     each=EACH_IMAGE,
     sparse=True,
-    again=AskAgain(CallOutcome("replicationStatuses[].status", {"IN_PROGRESS": PENDING}), settles_after=_SETTLED),
+    again=AskAgain(
+        CallOutcome("replicationStatuses[].status", {"IN_PROGRESS": PENDING}, NOT_REPLICATED), settles_after=_SETTLED
+    ),
 )
 DESCRIBE_IMAGE_SIGNING_STATUS = Operation(
     "ecr",
     "DescribeImageSigningStatus",
     each=EACH_IMAGE,
     sparse=True,
-    again=AskAgain(CallOutcome("signingStatuses[].status", {"IN_PROGRESS": PENDING}), settles_after=_SETTLED),
+    again=AskAgain(
+        CallOutcome("signingStatuses[].status", {"IN_PROGRESS": PENDING}, NOT_SIGNED), settles_after=_SETTLED
+    ),
 )
 
 _FETCH_OUTCOME = CallOutcome("repositoryName", {})

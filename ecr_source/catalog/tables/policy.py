@@ -8,22 +8,23 @@ from ecr_source.catalog.column import Asked, Constant, Member, OfParent, OfScope
 from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 from ecr_source.catalog.tables.registry import DESCRIBE_REPOSITORY_CREATION_TEMPLATES
 from ecr_source.catalog.tables.repository import REPOSITORIES
+from ecr_source.statuses import NO_POLICY
 
 _EACH_REPOSITORY = EachRow(REPOSITORIES, {"repositoryName": "repository_name"})
 
 GET_REPOSITORY_POLICY = Operation(
-    "ecr", "GetRepositoryPolicy", each=_EACH_REPOSITORY, absent={"RepositoryPolicyNotFoundException": "absent"}
+    "ecr", "GetRepositoryPolicy", each=_EACH_REPOSITORY, absent={"RepositoryPolicyNotFoundException": NO_POLICY}
 )
-GET_REGISTRY_POLICY = Operation("ecr", "GetRegistryPolicy", absent={"RegistryPolicyNotFoundException": "absent"})
+GET_REGISTRY_POLICY = Operation("ecr", "GetRegistryPolicy", absent={"RegistryPolicyNotFoundException": NO_POLICY})
 GET_LIFECYCLE_POLICY = Operation(
-    "ecr", "GetLifecyclePolicy", each=_EACH_REPOSITORY, absent={"LifecyclePolicyNotFoundException": "absent"}
+    "ecr", "GetLifecyclePolicy", each=_EACH_REPOSITORY, absent={"LifecyclePolicyNotFoundException": NO_POLICY}
 )
 GET_LIFECYCLE_POLICY_PREVIEW = Operation(
     "ecr",
     "GetLifecyclePolicyPreview",
     page_size=100,
     each=_EACH_REPOSITORY,
-    absent={"LifecyclePolicyPreviewNotFoundException": "absent"},
+    absent={"LifecyclePolicyPreviewNotFoundException": "no_preview"},
     sparse=True,
 )
 

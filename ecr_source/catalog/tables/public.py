@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ecr_source.catalog.column import Asked, Member, OfParent, OfScope, Source
 from ecr_source.catalog.table import EachRow, Operation, Table
+from ecr_source.statuses import NO_POLICY
 
 DESCRIBE_REGISTRIES = Operation("ecr-public", "DescribeRegistries", page_size=1000)
 GET_REGISTRY_CATALOG_DATA = Operation("ecr-public", "GetRegistryCatalogData")
@@ -74,13 +75,13 @@ GET_REPOSITORY_CATALOG_DATA = Operation(
     "ecr-public",
     "GetRepositoryCatalogData",
     each=_EACH_REPOSITORY,
-    absent={"RepositoryCatalogDataNotFoundException": "absent"},
+    absent={"RepositoryCatalogDataNotFoundException": "no_catalog_data"},
 )
 GET_REPOSITORY_POLICY = Operation(
     "ecr-public",
     "GetRepositoryPolicy",
     each=_EACH_REPOSITORY,
-    absent={"RepositoryPolicyNotFoundException": "absent"},
+    absent={"RepositoryPolicyNotFoundException": NO_POLICY},
 )
 LIST_TAGS_FOR_RESOURCE = Operation(
     "ecr-public", "ListTagsForResource", each=EachRow(PUBLIC_REPOSITORIES, {"resourceArn": "repository_arn"})

@@ -1,13 +1,28 @@
--- What is complete as of when: a row for each table in each scope that any run was to read. What a run has read counts
+-- What is complete as of when? A row for each table in each scope that any run was to read. What a run has read counts
 -- when its load is complete.
--- complete_as_of: when the last reading began that was complete; the rows are no older than that.
--- read_as_of: the same, or when the reading began that was loaded last, though it was not complete.
--- last_*: how the last run that was to read it came out.
+--
+-- needs: extraction_scopes
+-- answered_as_of: When the last reading began that read all that it was asked for. Too long ago is reason to worry.
+-- complete_as_of: The table has all that was in the scope at this time; no row is older. Where images are asked one by
+--   one, it is the time of the oldest answer that stands. A run that was asked for less than all does not move it.
+-- read_as_of: When the reading began that was loaded last, whatever it was asked for and could not read.
+-- last_started_at: When the last run began that was to read it.
+-- last_status: How that run came out.
+-- last_rows: How many rows it read.
+-- last_excepted_repositories: How many repositories it could not read, which keep the rows of earlier runs.
+-- last_images_asked: How many images it asked; NULL where no call is made for each image.
+-- last_images_kept: How many images it did not ask, because their earlier answer stands.
+-- last_images_left_out: How many images it did not ask, because a bound leaves them out.
+-- last_images_failed: How many images gave it no answer.
+-- last_note: What to know of how it was read; NULL if there is nothing.
+-- mode: Its load mode.
+-- last_run_id: The run.
+
 WITH loaded AS (
     SELECT
         extraction_scopes.*,
         coalesce(inserted_at, finished_at) AS loaded_at,
-        table_name IN ({tables_of_images}) AS is_of_images
+        table_name IN (SELECT table_name FROM tables_asked_again) AS is_of_images
     FROM extraction_scopes
     LEFT JOIN _dlt_loads ON load_id = run_id
     -- Where many tasks load one run, its id is not dlt's, and the ledger is written when all have ended.
@@ -21,7 +36,7 @@ runs AS (
         registry_id,
         region,
         min(started_at) AS began_at,
-        max(max(CASE WHEN is_of_images AND status = 'complete' THEN started_at END)) OVER (
+        max(max(CASE WHEN is_of_images AND status IN ('complete', 'bounded') THEN started_at END)) OVER (
             PARTITION BY registry_id, region ORDER BY max(loaded_at)
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS images_before
@@ -32,7 +47,8 @@ runs AS (
 readings AS (
     SELECT
         loaded.*,
-        status IN ('complete', 'partial') AND NOT (is_of_images AND coalesce(images_before > began_at, false)) AS counts
+        status IN ('complete', 'bounded', 'selected', 'partial')
+            AND NOT (is_of_images AND coalesce(images_before > began_at, false)) AS counts
     FROM loaded
     JOIN runs USING (run_id, registry_id, region)
 )
@@ -41,19 +57,26 @@ SELECT
     registry_id,
     region,
     table_name,
+    answered_as_of,
     complete_as_of,
-    greatest(complete_as_of, last_loaded) AS read_as_of,
+    greatest(answered_as_of, last_loaded) AS read_as_of,
     started_at AS last_started_at,
     status AS last_status,
     "rows" AS last_rows,
     excepted_repositories AS last_excepted_repositories,
+    images_asked AS last_images_asked,
+    images_kept AS last_images_kept,
+    images_left_out AS last_images_left_out,
+    images_failed AS last_images_failed,
     note AS last_note,
     mode,
     run_id AS last_run_id
 FROM (
     SELECT
         *,
-        max(CASE WHEN counts AND status = 'complete' THEN started_at END) OVER one AS complete_as_of,
+        max(CASE WHEN counts AND status <> 'partial' THEN started_at END) OVER one AS answered_as_of,
+        max(CASE WHEN counts AND status = 'complete' THEN least(started_at, oldest_answer_at) END)
+            OVER one AS complete_as_of,
         first_value(CASE WHEN counts THEN started_at END) OVER (
             PARTITION BY registry_id, region, table_name
             ORDER BY CASE WHEN counts THEN 0 ELSE 1 END, loaded_at DESC

@@ -1,0 +1,133 @@
+-- What is known of the scan of an image? A row for each image: a part of views, not one of them.
+--
+-- scan_state: scanned. stale: scanned more than `stale_scan_after` days ago (ecr_parameters). pending: under way.
+--   failed: the scan failed. unsupported: it cannot be scanned. archived: it is not scanned while it is. never_scanned:
+--   ECR has no scan of it. left_out: a bound kept it from being asked. denied: asked, and refused. unanswered: asked,
+--   and the call failed, or the budget was spent. not_asked: nobody asked. Only of scanned and stale are the counts
+--   known.
+-- scan_status: What ECR or Inspector calls the state of the scan.
+-- scan_status_description: What they say of it.
+-- scan_completed_at: When the scan was completed.
+-- days_since_scan: Days since then.
+-- critical_count: How many critical findings there are; NULL where that is not known.
+-- high_count: How many high findings there are; NULL where that is not known.
+-- medium_count: How many medium findings there are; NULL where that is not known.
+-- low_count: How many low findings there are; NULL where that is not known.
+-- as_of: When the answer was given that this is taken from; for not_asked, when the image was listed.
+
+-- What came of asking, of images that have no scan: those that have one say it themselves.
+WITH asked AS (
+    SELECT
+        extraction_images.registry_id,
+        extraction_images.region,
+        extraction_images.repository_name,
+        extraction_images.image_digest,
+        max(extraction_images.outcome) AS outcome,
+        max(extraction_images.extracted_at) AS extracted_at
+    FROM extraction_images
+    LEFT JOIN image_scans USING (registry_id, region, repository_name, image_digest)
+    WHERE extraction_images.operation IN ('ecr:DescribeImageScanFindings', 'inspector2:ListCoverage')
+        AND image_scans.image_digest IS NULL
+    GROUP BY
+        extraction_images.registry_id,
+        extraction_images.region,
+        extraction_images.repository_name,
+        extraction_images.image_digest
+),
+
+-- Inspector tells of findings one by one, and of their numbers nowhere.
+counted AS (
+    SELECT
+        registry_id,
+        region,
+        repository_name,
+        image_digest,
+        count(CASE WHEN severity = 'CRITICAL' THEN 1 END) AS critical_count,
+        count(CASE WHEN severity = 'HIGH' THEN 1 END) AS high_count,
+        count(CASE WHEN severity = 'MEDIUM' THEN 1 END) AS medium_count,
+        count(CASE WHEN severity = 'LOW' THEN 1 END) AS low_count
+    FROM (
+        -- A finding has a row for each package.
+        SELECT DISTINCT registry_id, region, repository_name, image_digest, finding_id, severity
+        FROM image_scan_findings
+    ) AS findings
+    GROUP BY registry_id, region, repository_name, image_digest
+),
+
+told AS (
+    SELECT
+        images.registry_id,
+        images.region,
+        images.repository_name,
+        images.image_digest,
+        images.image_pushed_at,
+        images.image_status,
+        coalesce(image_scans.scan_status, images.scan_status) AS scan_status,
+        coalesce(image_scans.scan_status_description, images.scan_status_description) AS scan_status_description,
+        coalesce(image_scans.scan_completed_at, images.scan_completed_at) AS scan_completed_at,
+        CASE
+            WHEN image_scans.fetch_outcome IN ('denied', 'call_failed', 'not_asked', 'left_out')
+                AND images.scan_status = 'COMPLETE' THEN 'complete'
+            WHEN image_scans.fetch_outcome = 'complete' AND image_scans.scan_status = 'INACTIVE'
+                THEN CASE
+                    WHEN image_scans.scan_status_description LIKE 'PENDING%' THEN 'pending'
+                    WHEN image_scans.scan_status_description LIKE 'UNSUPPORTED%' THEN 'unsupported'
+                    WHEN image_scans.scan_status_description = 'IMAGE_ARCHIVED' THEN 'archived'
+                    WHEN image_scans.scan_completed_at IS NULL THEN 'never_scanned'
+                    ELSE 'complete'
+                END
+            WHEN image_scans.fetch_outcome IS NOT NULL THEN image_scans.fetch_outcome
+            WHEN images.scan_status = 'COMPLETE' THEN 'complete'
+            WHEN images.scan_status = 'FAILED' THEN 'failed'
+            WHEN images.scan_status IN ('PENDING', 'IN_PROGRESS') THEN 'pending'
+            WHEN images.scan_status = 'UNSUPPORTED_IMAGE' THEN 'unsupported'
+            WHEN images.image_status = 'ARCHIVED' THEN 'archived'
+            ELSE coalesce(asked.outcome, 'not_asked')
+        END AS outcome,
+        coalesce(image_scans.critical_count, images.critical_count, counted.critical_count) AS critical_count,
+        coalesce(image_scans.high_count, images.high_count, counted.high_count) AS high_count,
+        coalesce(image_scans.medium_count, images.medium_count, counted.medium_count) AS medium_count,
+        coalesce(image_scans.low_count, images.low_count, counted.low_count) AS low_count,
+        coalesce(image_scans.extracted_at, asked.extracted_at, images.extracted_at) AS as_of
+    FROM images
+    LEFT JOIN image_scans USING (registry_id, region, repository_name, image_digest)
+    LEFT JOIN asked USING (registry_id, region, repository_name, image_digest)
+    LEFT JOIN counted USING (registry_id, region, repository_name, image_digest)
+),
+
+-- An aggregate, which has one row for sure: all joins are planned by that.
+thresholds AS (
+    SELECT max(value) AS stale_scan_after FROM ecr_parameters WHERE name = 'stale_scan_after'
+),
+
+aged AS (
+    SELECT
+        *,
+        CAST(floor((extract(epoch FROM now()) - extract(epoch FROM scan_completed_at)) / 86400) AS BIGINT)
+            AS days_since_scan
+    FROM told
+)
+
+SELECT
+    registry_id,
+    region,
+    repository_name,
+    image_digest,
+    image_pushed_at,
+    image_status,
+    CASE
+        WHEN outcome <> 'complete' THEN CASE outcome WHEN 'call_failed' THEN 'unanswered' ELSE outcome END
+        WHEN days_since_scan > stale_scan_after AND coalesce(scan_status, '') <> 'ACTIVE' THEN 'stale'
+        ELSE 'scanned'
+    END AS scan_state,
+    scan_status,
+    scan_status_description,
+    scan_completed_at,
+    days_since_scan,
+    CASE WHEN outcome = 'complete' THEN coalesce(critical_count, 0) END AS critical_count,
+    CASE WHEN outcome = 'complete' THEN coalesce(high_count, 0) END AS high_count,
+    CASE WHEN outcome = 'complete' THEN coalesce(medium_count, 0) END AS medium_count,
+    CASE WHEN outcome = 'complete' THEN coalesce(low_count, 0) END AS low_count,
+    as_of
+FROM aged
+CROSS JOIN thresholds
