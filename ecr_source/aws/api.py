@@ -169,7 +169,7 @@ class Api:
                     f"cannot list {operation} in {self.scope}: page {number} has the {operation.token} of an earlier"
                     " page; run again, and report it to the operator of the endpoint if it persists"
                 )
-            parameters[operation.token] = token
+            parameters[operation.sent_token] = token
             number += 1
 
     def named(self, operation: Operation, names: Sequence[str]) -> Iterator[Response | Gone]:
@@ -247,7 +247,7 @@ class Api:
         except MalformedResponse as error:
             raise MalformedResponse(f"page {number} of {operation} in {self.scope}: {error}") from error
         except CallFailed as error:
-            if operation.token in parameters and error.error_code in TOKEN_CODES:
+            if operation.sent_token in parameters and error.error_code in TOKEN_CODES:
                 raise TokenRejected(
                     f"cannot list {operation} in {self.scope}: the service rejected the {operation.token} of page"
                     f" {number} twice, the second time in a listing started anew; run again later"

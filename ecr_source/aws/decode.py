@@ -17,14 +17,15 @@ import pyarrow.compute as pc
 import pyarrow.json
 from botocore.model import OperationModel, Shape
 
-from ecr_source.catalog.coverage import named_paths
+from ecr_source.catalog.coverage import column_paths, is_secretive, named_paths
 from ecr_source.catalog.model import enumerated, operation_model
 from ecr_source.catalog.schema import TYPE_OF_SHAPE
 from ecr_source.errors import MalformedResponse, NotWhole
 from ecr_source.redaction import masked_members
 
 UNMODELLED = "unmodelled"
-"""The field, in each row of a list, of members that the catalog does not name: JSON text."""
+"""The field, in each row of a list, of members that the catalog does not name: JSON text. Where they may be
+secrets there is no such field, and they are dropped."""
 
 _QUOTED_UNMODELLED = b'"%s"' % UNMODELLED.encode()
 
@@ -82,7 +83,8 @@ def _read_by_arrow(bodies: Sequence[bytes], schema: pa.Schema) -> pa.StructArray
             pa.BufferReader(text),
             read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=pa.schema([("response", pa.struct(schema))]), unexpected_field_behavior="error"
+                explicit_schema=pa.schema([("response", pa.struct(schema))]),
+                unexpected_field_behavior="error" if UNMODELLED in schema.names else "ignore",
             ),
         )
     except pa.ArrowException:  # a map is not implemented
@@ -128,36 +130,41 @@ def parse(body: bytes) -> dict[str, Any]:
 
 @cache
 def _response_schema(service: str, operation: str) -> pa.Schema:
-    fields = _fields(operation_model(service, operation).output_shape, "", named_paths(service, operation))
-    return pa.schema([*fields, (UNMODELLED, pa.string())])
+    shape = operation_model(service, operation).output_shape
+    if is_secretive(service, operation):
+        return pa.schema(_fields(shape, "", column_paths(service, operation), ()))
+    unmodelled = (pa.field(UNMODELLED, pa.string()),)
+    return pa.schema([*_fields(shape, "", named_paths(service, operation), unmodelled), *unmodelled])
 
 
-def _fields(structure: Shape | None, path: str, named: set[str]) -> list[pa.Field]:
+def _fields(structure: Shape | None, path: str, named: set[str], of_items: Sequence[pa.Field]) -> list[pa.Field]:
+    """The fields of those members that are `named`; in lists the items have `of_items` too."""
     fields = []
     for name, shape in getattr(structure, "members", {}).items():
         member = f"{path}{name}"
         if any(re.match(rf"{re.escape(member)}(\[\]|\{{\}}|\.|$)", other) for other in named):
             mark = _TIMESTAMP if shape.type_name == "timestamp" else None
-            fields.append(pa.field(name, _type(shape, member, named), metadata=mark))
+            fields.append(pa.field(name, _type(shape, member, named, of_items), metadata=mark))
     return fields
 
 
-def _type(shape: Shape, path: str, named: set[str]) -> pa.DataType:
+def _type(shape: Shape, path: str, named: set[str], of_items: Sequence[pa.Field]) -> pa.DataType:
     if shape.type_name == "structure":
-        return pa.struct(_fields(shape, f"{path}.", named))
+        return pa.struct(_fields(shape, f"{path}.", named, of_items))
     if shape.type_name == "list":
-        item = _type(getattr(shape, "member"), f"{path}[]", named)  # noqa: B009 (the stubs do not know it)
-        return pa.list_(pa.struct([*item, (UNMODELLED, pa.string())]) if pa.types.is_struct(item) else item)
+        member = getattr(shape, "member")  # noqa: B009 (the stubs do not know it)
+        item = _type(member, f"{path}[]", named, of_items)
+        return pa.list_(pa.struct([*item, *of_items]) if pa.types.is_struct(item) else item)
     if shape.type_name == "map":
         names = enumerated(shape)
-        value = _type(getattr(shape, "value"), f"{path}{{}}", named)  # noqa: B009 (nor this)
+        value = _type(getattr(shape, "value"), f"{path}{{}}", named, of_items)  # noqa: B009 (nor this)
         return pa.struct(dict.fromkeys(names, value)) if names else _entries(value)
     return _SCALARS[shape.type_name]
 
 
 def _decode_tolerantly(body: bytes, schema: pa.Schema) -> pa.Table:
     response, unnamed = _conform_structure(parse(body), pa.struct(schema), "")
-    if unnamed:
+    if unnamed and UNMODELLED in schema.names:
         response[UNMODELLED] = _text(unnamed)
     columns = []
     for field in schema:
@@ -192,7 +199,7 @@ def _conform_list(items: Any, type_: pa.DataType, path: str) -> list[Any]:
         if item is None:
             raise MalformedResponse(f"{path}[{index}] is null")
         value, unnamed = _conform(item, type_, f"{path}[{index}]")
-        if unnamed:
+        if unnamed and type_.get_field_index(UNMODELLED) >= 0:
             value[UNMODELLED] = _text(unnamed)
         conformed.append(value)
     return conformed

@@ -28,7 +28,10 @@ THROTTLED_CODES = {
     *("RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "SlowDown"),
 }
 INVALID_CODES = {"InvalidParameterException", "ValidationException"}
-TOKEN_CODES = {*INVALID_CODES, "PaginationTokenExpiredException", "InvalidPaginationTokenException"}
+TOKEN_CODES = {
+    *INVALID_CODES,
+    *("PaginationTokenExpiredException", "InvalidPaginationTokenException", "InvalidParameterValueException"),
+}
 """Those by which a service refuses a token that it gave out."""
 
 NOT_OFFERED_CODES = {"UnknownOperationException", "UnknownOperation", "InvalidAction"}
@@ -109,6 +112,7 @@ def _resource(operation: Operation, asked: Mapping[str, Any]) -> str:
     if operation.each is None:
         return ""
     arn = asked.get("resourceArn", "").partition(":repository/")[2]
-    name = asked.get("repositoryName") or arn or asked.get("replicationBackfillId")
+    names = ("repositoryName", "replicationBackfillId", "FunctionName", "taskDefinition", "cluster")
+    name = arn or next((asked[member] for member in names if member in asked), None)
     digest = next((asked[member].get("imageDigest") for member in ("imageId", "subjectId") if member in asked), None)
     return "@".join(filter(None, (str(name or ", ".join(asked.get("repositoryNames", ()))), digest)))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.table import Operation, RunTable, Table
+from ecr_source.catalog.tables.ecs import ECS_TABLES, LISTED_IN_ECS
 from ecr_source.catalog.tables.extraction import (
     EXTRACTION_ERRORS,
     EXTRACTION_IMAGES,
@@ -21,6 +22,7 @@ from ecr_source.catalog.tables.findings import FINDINGS_TABLES
 from ecr_source.catalog.tables.image import IMAGE_TABLES
 from ecr_source.catalog.tables.image_scans import LIST_COVERAGE, LIST_FINDINGS
 from ecr_source.catalog.tables.image_status import IMAGE_STATUS_TABLES
+from ecr_source.catalog.tables.lambda_functions import LAMBDA_TABLES, LISTED_IN_LAMBDA
 from ecr_source.catalog.tables.manifests import MANIFEST_TABLES
 from ecr_source.catalog.tables.policy import POLICY_TABLES, PREVIEW_TABLES
 from ecr_source.catalog.tables.public import PUBLIC_TABLES
@@ -42,6 +44,7 @@ __all__ = [
     "GET_CALLER_IDENTITY",
     "GROUPS",
     "GROUP_DESCRIPTIONS",
+    "LISTINGS",
     "NOT_READ",
     "RECORD_TABLES",
     "RUN_TABLES",
@@ -63,7 +66,7 @@ GROUPS: dict[str, list[Table]] = {
     "registry": REGISTRY_TABLES,
     "findings": FINDINGS_TABLES,
     "image_status": IMAGE_STATUS_TABLES,
-    "usage": USAGE_TABLES,
+    "usage": [*USAGE_TABLES, *ECS_TABLES, *LAMBDA_TABLES],
     "previews": PREVIEW_TABLES,
     "manifests": MANIFEST_TABLES,
     "public": PUBLIC_TABLES,
@@ -78,7 +81,10 @@ GROUP_DESCRIPTIONS: dict[str, str] = {
     "registry": "The settings of a registry, and the rules that hold for all its repositories.",
     "findings": "The scans of images and what they found: basic and enhanced scanning in the same tables.",
     "image_status": "What becomes of an image after its push: replication and signing.",
-    "usage": "What runs an image, as Inspector sees it: tasks of ECS and pods of EKS, and their clusters.",
+    "usage": (
+        "What runs an image, or refers to it: tasks of ECS and pods of EKS as Inspector sees them, and what ECS and"
+        " Lambda say themselves."
+    ),
     "previews": "What a lifecycle policy would do, where somebody has asked ECR for it; nothing here asks for more.",
     "manifests": (
         "Manifests, layers, and what refers to an image. Reading them counts as a pull of every image and moves"
@@ -103,6 +109,9 @@ MANIFESTS = "manifests"
 
 TABLES: list[Table] = [table for group in GROUPS.values() for table in group]
 """The tables that the API fills, in the order in which they are shown."""
+
+LISTINGS: list[Table] = [*LISTED_IN_ECS, *LISTED_IN_LAMBDA]
+"""Tables that are not loaded: their rows say what else to ask."""
 
 RECORD_TABLES: list[RunTable] = [EXTRACTION_REPOSITORIES, EXTRACTION_IMAGES]
 """The tables that tell what is known of each repository and each image."""

@@ -38,6 +38,20 @@ class ArnField:
 
 
 @dataclass(frozen=True)
+class ImageReference:
+    """A part of what a container is told to run, at `path`: `registry/repository:tag@digest`; NULL where it has none.
+
+    Of a registry of ECR `registry_id` and `region` are what its name tells:
+    `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, in any partition, dual-stack and FIPS ones too. Of any other,
+    `repository_name` is what follows the registry.
+    """
+
+    path: str
+    part: Literal["registry", "registry_id", "region", "repository_name", "tag", "digest"]
+    meaning: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
 class Namespace:
     """What stands before the last slash of the name at `path`; NULL where there is no slash."""
 
@@ -104,6 +118,13 @@ class OrZero:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """How many items agree in the key of the row, which they are together."""
+
+    meaning: str
+
+
+@dataclass(frozen=True)
 class IsOneOf:
     """Whether the member at `path` is one of `values`; NULL where there is no such member."""
 
@@ -144,6 +165,7 @@ class OfParent:
 Source: TypeAlias = (
     Member
     | ArnField
+    | ImageReference
     | Namespace
     | Ordinal
     | OfScope
@@ -151,6 +173,7 @@ Source: TypeAlias = (
     | Constant
     | CallOutcome
     | Count
+    | Alike
     | OrZero
     | IsOneOf
     | Lookup

@@ -1,4 +1,4 @@
-"""Which response members the catalog names; the others are kept in `unmodelled`."""
+"""Which response members the catalog names; the others are kept in `unmodelled`, unless they may be secrets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from ecr_source import catalog
 from ecr_source.catalog.column import (
+    Alike,
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
+    ImageReference,
     IsOneOf,
     Joined,
     Lookup,
@@ -22,20 +24,37 @@ from ecr_source.catalog.column import (
     OrZero,
     Source,
 )
-from ecr_source.catalog.table import Filling
+from ecr_source.catalog.table import Filling, Table
 
 
 def named_paths(service: str, operation: str) -> set[str]:
     """Paths of all response members that a table of this operation maps or leaves out with a reason."""
+    return column_paths(service, operation).union(
+        *(table.left_out for table, _ in _fillings(service, operation)),
+    )
+
+
+def column_paths(service: str, operation: str) -> set[str]:
+    """Paths of all response members that a table of this operation maps, and of those that listings need."""
     named: set[str] = set()
-    for table in catalog.TABLES:
+    for _, filling in _fillings(service, operation):
+        for source in filling.sources.values():
+            named.update(_paths(filling, 0, source))
+        named.update(joined(filling.rows, path) for path in filling.only_having)
+        named.add(filling.operation.token)
+    return {path.replace("[0]", "[]") for path in named}
+
+
+def is_secretive(service: str, operation: str) -> bool:
+    """Whether members that no column names may be secrets."""
+    return any(filling.operation.secretive for _, filling in _fillings(service, operation))
+
+
+def _fillings(service: str, operation: str) -> Iterator[tuple[Table, Filling]]:
+    for table in (*catalog.TABLES, *catalog.LISTINGS):
         for filling in table.fillings:
             if (filling.operation.service, filling.operation.name) == (service, operation):
-                for source in filling.sources.values():
-                    named.update(_paths(filling, 0, source))
-                named.update(table.left_out)
-                named.add(filling.operation.token)
-    return {path.replace("[0]", "[]") for path in named}
+                yield table, filling
 
 
 def _paths(filling: Filling, levels_up: int, source: Source) -> Iterator[str]:
@@ -43,6 +62,7 @@ def _paths(filling: Filling, levels_up: int, source: Source) -> Iterator[str]:
         case (
             Member(path, _)
             | ArnField(path, _, _)
+            | ImageReference(path, _, _)
             | Namespace(path)
             | IsOneOf(path, _)
             | CallOutcome(path, _)
@@ -61,7 +81,7 @@ def _paths(filling: Filling, levels_up: int, source: Source) -> Iterator[str]:
                 yield from _paths(filling, levels_up, inner)
         case OfParent(inner):
             yield from _paths(filling, levels_up + 1, inner)
-        case OfScope() | Asked() | Ordinal() | Constant():
+        case OfScope() | Asked() | Ordinal() | Constant() | Alike():
             return
 
 

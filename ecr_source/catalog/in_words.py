@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ecr_source import catalog
 from ecr_source.catalog.column import (
+    Alike,
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
+    ImageReference,
     IsOneOf,
     Joined,
     Lookup,
@@ -89,12 +91,13 @@ def cost(table: Table, operation: Operation) -> str:
     owner = _owner(operation)
     if owner is not table:
         return f"comes with the calls of `{owner.name}`"
-    return _calls(operation) + _further_pages(operation) + _again(operation) + _conditions(table, operation)
+    calls = _calls(operation) + _further_pages(operation) + _again(operation) + _conditions(table, operation)
+    return f"{calls}{_listed_before(operation.parent)}"
 
 
 def _owner(operation: Operation) -> Table:
     """The table that the calls are made for: the first that is filled by this operation before any other."""
-    filled = [table for table in catalog.TABLES if operation in table.operations]
+    filled = [table for table in (*catalog.TABLES, *catalog.LISTINGS) if operation in table.operations]
     return next((table for table in filled if table.operation is operation), filled[0])
 
 
@@ -106,8 +109,8 @@ def _calls(operation: Operation) -> str:
             chosen = f" whose `{counted}` is above 0" if counted else ""
             return f"one call {_article(parent)}{chosen}{bounded}"
         case EachRow(parent, asked, at_a_time):
-            same = any("[]" not in parameter for parameter in asked)
-            return f"one call for {at_a_time} {_words(parent.name)}{' of a repository' if same else ''}"
+            same = "".join(f" of a {name.removesuffix('Name')}" for name in asked if "[]" not in name)
+            return f"one call for {at_a_time} {_words(parent.name)}{same}"
         case EachValue(parameter, values):
             return f"{len(values)} calls, one for each {parameter}: {_codes(values)}"
     paged = operation.page_size and is_paginated(operation)
@@ -118,6 +121,13 @@ def _further_pages(operation: Operation) -> str:
     if not (isinstance(operation.each, EachRow) and operation.page_size and is_paginated(operation)):
         return ""
     return f", one more for each further {operation.page_size:,} {_paged(operation)}"
+
+
+def _listed_before(parent: Table | None) -> str:
+    """The calls that tell what to ask, where they fill no table that is loaded."""
+    if parent not in catalog.LISTINGS:
+        return ""
+    return f"; before, `{parent.operation.name}`: {cost(parent, parent.operation)}"
 
 
 def _conditions(table: Table, operation: Operation) -> str:
@@ -147,7 +157,7 @@ def _paged(operation: Operation) -> str:
     owner = _owner(operation)
     listings = [
         (len(filling.levels), filling.levels[0].count("."), table is not owner, _rows(table), filling.levels[0])
-        for table in catalog.TABLES
+        for table in (*catalog.TABLES, *catalog.LISTINGS)
         for filling in table.fillings
         if filling.operation is operation and filling.levels
     ]
@@ -197,6 +207,8 @@ def _described(filling: Filling, source: Source, levels: int = 0) -> str:
             return f"`{rows}`: {', '.join(_described(of_a_row, each) for each in sources)}, joined by vertical bars"
         case ArnField(path, field):
             return f"the {field} in `{_path(rows, path)}`"
+        case ImageReference(path, part):
+            return f"the {part.replace('_', ' ')} in the image reference `{_path(rows, path)}`"
         case Namespace(path):
             return f"the start of `{_path(rows, path)}`"
         case _:
@@ -216,6 +228,8 @@ def _computed(source: Source, rows: str) -> str:
             return f"what came of the call; `{path}`" if names else "what came of the call"
         case OrZero(within, path, _):
             return f"`{_path(rows, path)}`, 0 where there is only `{_path(rows, within)}`"
+        case Alike():
+            return f"the number of `{rows}` that are one row"
         case Count(path):
             return f"the number of `{_path(rows, path)}[]`"
         case IsOneOf(path, _):

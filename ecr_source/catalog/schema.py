@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from ecr_source.catalog import model
 from ecr_source.catalog.column import (
+    Alike,
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
+    ImageReference,
     IsOneOf,
     Joined,
     Lookup,
@@ -120,12 +122,14 @@ def _computed(operation: Operation, source: Source) -> _Described:
             return pa.string(), _outcome_description(operation, source)
         case Constant(_, meaning):
             return pa.string(), meaning
-        case OrZero(_, _, meaning):
+        case OrZero(_, _, meaning) | Alike(meaning):
             return pa.int64(), meaning
         case Count(path):
             return pa.int64(), f"How many {path.rpartition('.')[2]} there are."
         case IsOneOf(path, values):
             return pa.bool_(), f"Whether {path} is {' or '.join(values)}."
+        case ImageReference(path, part, meaning):
+            return pa.string(), meaning or f"The {part.replace('_', ' ')} in {path}."
         case Lookup(_, _, _, _, meaning, type_):
             return _TYPE_OF_NAME[type_], meaning
         case Joined(_, meaning):

@@ -12,7 +12,18 @@ from datetime import timedelta
 from functools import cached_property
 from typing import ClassVar, Literal
 
-from ecr_source.catalog.column import ArnField, Asked, CallOutcome, Constant, Joined, Member, OfParent, Ordinal, Source
+from ecr_source.catalog.column import (
+    Alike,
+    ArnField,
+    Asked,
+    CallOutcome,
+    Constant,
+    Joined,
+    Member,
+    OfParent,
+    Ordinal,
+    Source,
+)
 
 
 @dataclass(frozen=True)
@@ -81,13 +92,15 @@ class Preferred:
 class Operation:
     """A read operation of an AWS service, in botocore's names: `Operation("ecr", "DescribeRepositories")`.
 
-    `page_size` goes out as `limit`, where `token` pages. `each` says what the operation is called for; without it, once
-    for the whole registry. `names` is the request parameter that asks for single items instead of the listing; where
-    it is given, the paging parameters must not be. `parameters` are always sent; in their texts `{registry_id}` is the
-    registry that is asked. `absent` maps error codes that mean "there is none" to the outcome they stand for.
-    `failures` is the list in the response that names what could not be answered, with a `failureCode`. `instead` is the
-    operation to read where this one is denied or unknown, or `only_where` does not hold. Of a listing `within` a table
-    only the rows of its images count. `sparse` responses leave out lists that are empty.
+    `page_size` goes out as `limit`, where `token` pages, which goes back as `marker` where that is given. `each` says
+    what the operation is called for; without it, once for the whole registry. `names` is the request parameter that
+    asks for single items instead of the listing; where it is given, the paging parameters must not be. `parameters` are
+    always sent; in their texts `{registry_id}` is the registry that is asked. `absent` maps error codes that mean
+    "there is none" to the outcome they stand for. `failures` is the list in the response that names what could not be
+    answered, with a `failureCode`. `instead` is the operation to read where this one is denied or unknown, or
+    `only_where` does not hold. Of a listing `within` a table only the rows of its images count. `sparse` responses
+    leave out lists that are empty. Of what a `secretive` one answers nothing is kept that no column names, as it may be
+    a secret.
     """
 
     service: str
@@ -95,6 +108,7 @@ class Operation:
     page_size: int | None = None
     token: str = "nextToken"  # noqa: S105 (no secret)
     limit: str = "maxResults"
+    marker: str = ""
     each: EachRow | EachValue | None = None
     names: str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -105,10 +119,16 @@ class Operation:
     within: Table | None = None
     only_where: OnlyWhere | None = None
     sparse: bool = False
+    secretive: bool = False
     again: AskAgain | None = None
 
     def __str__(self) -> str:
         return f"{self.service}:{self.name}"
+
+    @property
+    def sent_token(self) -> str:
+        """The request parameter that asks for the next page."""
+        return self.marker or self.token
 
     @property
     def parent(self) -> Table | None:
@@ -125,8 +145,9 @@ class Filling:
 
     `rows` is the path to the rows: `repositories[]`, `repositories[].imageTagMutabilityExclusionFilters[]` for the rows
     of a nested list; empty where the response itself is the row. A plain string as a column's source is a `Member`.
-    `outer`: an item whose last list is empty is a row as well. `only_with`: rows without this member are none.
-    `whatever_comes`: a call that was not answered makes a row too, with what was asked and the `CallOutcome`.
+    `outer`: an item whose last list is empty is a row as well. `only_with`: rows without this member are none;
+    `only_having`: nor are those that have other values than these at these paths. `whatever_comes`: a call that was not
+    answered makes a row too, with what was asked and the `CallOutcome`.
     """
 
     operation: Operation
@@ -134,6 +155,7 @@ class Filling:
     columns: Mapping[str, str | Source]
     outer: bool = False
     only_with: str | None = None
+    only_having: Mapping[str, str] = field(default_factory=dict)
     whatever_comes: bool = False
 
     @cached_property
@@ -178,11 +200,11 @@ class Filling:
 class Table:
     """One table: what its rows are, its key, and which operation fills it from which members.
 
-    `operation`, `rows`, `columns`, `outer` and `whatever_comes` are those of the first `Filling`; `also` are further
-    ones, which fill the same columns. `cursor` is the column that incremental loading compares; a table without one
-    appends what was read. `left_out` names members that no column holds, with the reason; every other member that no
-    column names is kept in `unmodelled`. Columns in `volatile` do not make a new version of a row in history mode, and
-    neither do those that were `added` after there was history, where they are NULL.
+    `operation`, `rows`, `columns`, `outer`, `only_having` and `whatever_comes` are those of the first `Filling`; `also`
+    are further ones, which fill the same columns. `cursor` is the column that incremental loading compares; a table
+    without one appends what was read. `left_out` names members that no column holds, with the reason; every other
+    member that no column names is kept in `unmodelled`. Columns in `volatile` do not make a new version of a row in
+    history mode, and neither do those that were `added` after there was history, where they are NULL.
     """
 
     name: str
@@ -193,6 +215,7 @@ class Table:
     columns: Mapping[str, str | Source]
     cursor: str | None = None
     outer: bool = False
+    only_having: Mapping[str, str] = field(default_factory=dict)
     whatever_comes: bool = False
     also: tuple[Filling, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -205,13 +228,25 @@ class Table:
     @cached_property
     def fillings(self) -> tuple[Filling, ...]:
         """All ways in which the table is filled."""
-        first = Filling(self.operation, self.rows, self.columns, outer=self.outer, whatever_comes=self.whatever_comes)
+        first = Filling(
+            self.operation,
+            self.rows,
+            self.columns,
+            outer=self.outer,
+            only_having=self.only_having,
+            whatever_comes=self.whatever_comes,
+        )
         return (first, *self.also)
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
         """The operations that fill the table, each once."""
         return tuple(dict.fromkeys(filling.operation for filling in self.fillings))
+
+    @cached_property
+    def alike(self) -> str | None:
+        """The column that counts the items which are one row; None where each item is a row of its own."""
+        return next((name for name, source in self.columns.items() if isinstance(source, Alike)), None)
 
     @property
     def is_asked_again(self) -> bool:
@@ -236,10 +271,11 @@ class Table:
     def listed_key(self, filling: Filling) -> dict[str, Source]:
         """The key columns that tell the items of the first list apart, with their sources on such an item.
 
-        For `repositories` and for the rows nested in it: `{"repository_name": Member("repositoryName")}`.
+        For `repositories` and for the rows nested in it: `{"repository_name": Member("repositoryName")}`. Empty where
+        several items are one row.
         """
         found: dict[str, Source] = {}
-        for name in self.key:
+        for name in () if self.alike else self.key:
             source: Source = filling.sources[name]
             for _ in filling.levels[1:]:
                 source = source.source if isinstance(source, OfParent) else Ordinal()

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_source.catalog.column import (
+    Alike,
     ArnField,
     CallOutcome,
     Count,
+    ImageReference,
     IsOneOf,
     Joined,
     Lookup,
@@ -29,6 +31,11 @@ from ecr_source.statuses import COMPLETE
 _ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}
 _ARN = r"^(?:[^:]*:){5}"
 _OF_RESOURCE = {"resource": r"^repository/(?P<part>.*?)(?:/sha[0-9]+:.*)?$", "digest": r"/(?P<part>sha[0-9]+:.*)$"}
+_IMAGE_REFERENCE = (
+    r"^(?:(?P<registry>[^/]*[.:][^/]*|localhost)/)?(?P<repository_name>[^:@]+)"
+    r"(?::(?P<tag>[^:@/]+))?(?:@(?P<digest>[^@]+))?$"
+)
+_ECR_REGISTRY = r"^(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z]"
 _BEFORE_THE_LAST_SLASH = r"(?s)^(?P<namespace>.+)/[^/]*$"
 # What Python's datetimes, and most databases, hold.
 _YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
@@ -43,12 +50,12 @@ def of_items(source: Source, page: Page, level: Level) -> pa.Array:
         case OrZero(within, path, _):
             there = member_at(page, level, within).is_valid()
             return pc.if_else(there, pc.fill_null(member_at(page, level, path), 0), None)
-        case ArnField(path, part, _):
-            return _arn_field(_arns(page, level, path), part)
-        case Namespace(path):
-            return pc.struct_field(pc.extract_regex(member_at(page, level, path), _BEFORE_THE_LAST_SLASH), "namespace")
+        case ArnField() | ImageReference() | Namespace():
+            return _part_of_text(source, page, level)
         case Ordinal():
             return _ordinals(level)
+        case Alike():
+            return pa.repeat(pa.scalar(1, pa.int64()), len(level.items))
         case Count(path):
             return pc.fill_null(pc.list_value_length(member_at(page, level, path)), 0)
         case IsOneOf(path, values):
@@ -59,6 +66,16 @@ def of_items(source: Source, page: Page, level: Level) -> pa.Array:
         case Lookup():
             return _looked_up(source, member_at(page, level, source.path))
     raise AssertionError(source)
+
+
+def _part_of_text(source: ArnField | ImageReference | Namespace, page: Page, level: Level) -> pa.StringArray:
+    match source:
+        case ArnField(path, part, _):
+            return _arn_field(_arns(page, level, path), part)
+        case ImageReference(path, part, _):
+            return _in_reference(member_at(page, level, path), part)
+        case Namespace(path):
+            return pc.struct_field(pc.extract_regex(member_at(page, level, path), _BEFORE_THE_LAST_SLASH), "namespace")
 
 
 def _joined(parts: Sequence[pa.Array]) -> pa.StringArray:
@@ -78,6 +95,14 @@ def _arn_field(arns: pa.StringArray, part: str) -> pa.StringArray:
     if part in _OF_RESOURCE:
         field = pc.struct_field(pc.extract_regex(field, _OF_RESOURCE[part]), "part")
     return pc.if_else(pc.equal(field, ""), None, field)
+
+
+def _in_reference(references: pa.StringArray, part: str) -> pa.StringArray:
+    parts = pc.extract_regex(references, _IMAGE_REFERENCE)
+    if part in ("registry_id", "region"):
+        parts = pc.extract_regex(pc.struct_field(parts, "registry"), _ECR_REGISTRY)
+    found = pc.struct_field(parts, part)
+    return pc.if_else(pc.equal(found, ""), None, found)
 
 
 def translated(values: pa.StringArray, names: Mapping[str, str]) -> pa.StringArray:

@@ -32,7 +32,8 @@ class _Rows:
 def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Table:
     """The rows of `page` that belong to `table` by `filling`, with the table's Arrow schema, sorted by its key.
 
-    An item that is listed twice counts once, the last time, and so do the rows nested in it.
+    An item that is listed twice counts once, the last time, and so do the rows nested in it, unless items are counted
+    that are one row.
 
     Raises:
         MissingKey: a row lacks a member of the table's key.
@@ -58,7 +59,7 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
         schema=schema,
     )
     _check_key(flat, table, filling, page.where)
-    return _sorted_by_key(last_of_each(flat, table.key), table.key)
+    return _sorted_by_key(each_once(flat, table), table.key)
 
 
 def listed_keys(page: Page, table: Table, filling: Filling) -> pa.Table:
@@ -87,6 +88,8 @@ def _rows(page: Page, table: Table, filling: Filling, scope: Scope) -> _Rows:
         levels.append(level)
     if filling.only_with:
         levels[-1] = _keep(levels[-1], member_at(page, levels[-1], filling.only_with).is_valid())
+    for path, value in filling.only_having.items():
+        levels[-1] = _keep(levels[-1], pc.equal(member_at(page, levels[-1], path), value))
     positions = [pa.arange(0, len(levels[-1].items))]
     for level in reversed(levels[1:]):
         positions.insert(0, level.parents.take(positions[0]))
@@ -151,6 +154,17 @@ def last_of_each(rows: pa.Table, key: Sequence[str] | None) -> pa.Table:
     """The rows, of those that agree in `key`, or wholly, the last one."""
     last = _last_positions(rows.select(list(key)) if key else rows)
     return rows if last is None else rows.take(last)
+
+
+def each_once(rows: pa.Table, table: Table) -> pa.Table:
+    """The rows of `table`, those of one key as one: the last of them, with what they count together."""
+    last = last_of_each(rows, table.key)
+    if table.alike is None or last.num_rows == rows.num_rows:
+        return last
+    counted = rows.group_by(list(table.key), use_threads=False).aggregate([(table.alike, "sum")])
+    last, counted = _sorted_by_key(last, table.key), _sorted_by_key(counted, table.key)
+    position = last.schema.get_field_index(table.alike)
+    return last.set_column(position, last.schema.field(position), counted[f"{table.alike}_sum"])
 
 
 def _sorted_by_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:

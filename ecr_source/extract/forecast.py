@@ -58,7 +58,8 @@ class Forecast:
 
 
 class ScopeForecast(ScopeWalk):
-    """One scope, of which nothing is read but its repositories, and what says whether an operation tells something."""
+    """One scope, of which nothing is read but its repositories, what else tells what to ask and is not loaded, and what
+    says whether an operation tells something."""
 
     def forecast(self) -> Forecast:
         """The calls that `read` would make, if nothing has changed since what is loaded was."""
@@ -79,7 +80,7 @@ class ScopeForecast(ScopeWalk):
 
     def _count(self, operation: Operation) -> CallCount:
         made_before = self._made()
-        if operation.names:
+        if operation.names or any(operation in table.operations for table in catalog.LISTINGS):
             self._read_stage([operation])
             return CallCount(operation, self._made() - made_before)
         reading = self._begin(operation)

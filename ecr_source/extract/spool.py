@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.extract.flatten import last_of_each
+from ecr_source.extract.flatten import each_once
 
 _PAGE = "number of the page"
 
@@ -126,6 +126,8 @@ class Spool:
         """The files, each item once; `named` and `excepted` as in `TableFile`."""
         for part in self._parts.values():
             part.complete()
+            if part.table.alike:
+                _add_up(part)
         last_page = self._last_page_of_repeated_items()
         if last_page:
             for table, part in self._parts.items():
@@ -136,7 +138,7 @@ class Spool:
         """Adds all rows of `other`, which is complete, those of one key once, and deletes its files."""
         for table, part in other._parts.items():
             part.complete()
-            self.add({table: last_of_each(pq.ParquetFile(part.path).read(), table.key)})
+            self.add({table: each_once(pq.ParquetFile(part.path).read(), table)})
             part.path.unlink()
 
     def drop(self) -> None:
@@ -177,6 +179,15 @@ class Spool:
         repeated = found.filter(pc.greater(found[f"{_PAGE}_count"], 1))
         last_pages = repeated[f"{_PAGE}_max"].to_pylist()
         return dict(zip(_tuples(repeated.select(keys.column_names)), last_pages, strict=True))
+
+
+def _add_up(part: _Part) -> None:
+    """Makes those rows one that agree in the key: they came with several answers."""
+    rows = pq.read_table(part.path, schema=arrow_schema(part.table))
+    once = each_once(rows, part.table)
+    if once.num_rows < rows.num_rows:
+        pq.write_table(once, part.path)
+        part.rows = once.num_rows
 
 
 def _keep_last(part: _Part, names: Sequence[str], last_page: dict[tuple[object, ...], int]) -> None:

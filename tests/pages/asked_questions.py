@@ -47,8 +47,8 @@ SELECT registry_id, region, repository_name, image_tags, package_version, in_use
 WHERE vulnerability_id = 'CVE-2025-1001'
 ORDER BY 1, 2, 3, 4, 5, 6""",
             _FINDINGS,
-            "`in_use` is what Inspector has seen in ECS and EKS; NULL where it does not look."
-            " `--table default,usage` asks it of every image, and `ecr_images_in_use` says where.",
+            "`in_use` is true by what Inspector saw in ECS and EKS, or ECS and Lambda name. It is false only where"
+            " `--table default,usage` could ask all three; else NULL. `ecr_images_in_use` says where.",
         ),
         Asked(
             "What does a scan say of the newest image of each repository?",
@@ -324,10 +324,27 @@ ORDER BY 1""",
     Asked(
         "Where does each image run?",
         """\
-SELECT repository_name, image_tags, cluster_kind, cluster_name, ecs_group, eks_workloads FROM ecr_images_in_use
-WHERE in_use
-ORDER BY 1, 2, 3, 4, 5""",
-        cannot_know="What runs in Lambda, or outside of AWS: Inspector looks at ECS and EKS.",
+SELECT repository_name, image_tags, told_by, evidence, coalesce(cluster_name, lambda_function_name) AS place, ecs_group
+FROM ecr_images_in_use WHERE in_use
+ORDER BY 1, 2, 3, 4, 5, 6""",
+        cannot_know="What runs in EKS where Inspector does not look, or outside of ECS, EKS and Lambda. A task that is"
+        " only started by a schedule is not seen while it does not run.",
+    ),
+    Asked(
+        "Which critical findings with a fix run now, and in which cluster, service or namespace?",
+        """\
+SELECT repository_name, vulnerability_id, cluster_name, coalesce(ecs_group, eks_namespace) AS used_by
+FROM ecr_images_in_use JOIN ecr_image_vulnerabilities USING (registry_id, region, repository_name, image_digest)
+WHERE severity = 'CRITICAL' AND is_fixable AND evidence = 'runs' ORDER BY 1, 2, 3, 4""",
+        "`--table default,findings,usage`",
+    ),
+    Asked(
+        "What is old, has no tag, and nothing refers to it?",
+        """\
+SELECT repository_name, kind, image_digest, is_child_of_index FROM ecr_untagged_images
+WHERE days_since_push > 90 AND NOT in_use
+ORDER BY 1, 2, 3""",
+        "`--table default,usage`; `manifests` too, to know the children of indexes",
     ),
     Asked(
         "Which statements deny something?",

@@ -1,8 +1,8 @@
 """An endpoint of ECR and the services around it that serves registries from memory and can be told to misbehave.
 
-It answers ecr, ecr-public, tagging, inspector2, sts, sso, organizations, account and ec2 (DescribeRegions) over HTTP.
-Requests are checked against botocore's service models, and what the endpoint was asked is counted. Accounts are told
-apart by access key, regions and services by the signature's scope, as AWS does.
+It answers ecr, ecr-public, tagging, inspector2, ecs, lambda, sts, sso, organizations, account and ec2 (DescribeRegions)
+over HTTP. Requests are checked against botocore's service models, and what the endpoint was asked is counted. Accounts
+are told apart by access key, regions and services by the signature's scope, as AWS does.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from tests.server.public_operations import PublicOperations
 from tests.server.registry import Item, PublicRegistry, Registry, basic_finding, enhanced_finding, package
 from tests.server.registry_operations import DESCRIBE_REPOSITORIES, Operation, RegistryOperations
 from tests.server.request_check import check_request
+from tests.server.workload_operations import WorkloadOperations
 
 __all__ = [
     "ACCESS_KEY",
@@ -78,6 +79,7 @@ _INVALID = {
     "account": "ValidationException",
     "ec2": "InvalidParameterValue",
     "inspector2": "ValidationException",
+    "lambda": "InvalidParameterValueException",
     "organizations": "InvalidInputException",
     "sso": "InvalidRequestException",
     "sts": "ValidationError",
@@ -87,8 +89,8 @@ _INVALID = {
 class EcrServer(Accounts, Pages):
     """The endpoint: registries to fill, accounts to open, faults to set, calls to count.
 
-    `calls`, `operations`, faults and rates know an operation by its name: "DescribeImages" of ecr, tagging and
-    inspector2, "ecr-public:DescribeImages" of other services; but "GetCallerIdentity".
+    `calls`, `operations`, faults and rates know an operation by its name: "DescribeImages" of ecr, ecs, inspector2,
+    lambda and tagging, "ecr-public:DescribeImages" of other services; but "GetCallerIdentity".
 
     `delay` is what every answer takes, `delays` what one of a region takes on top, in seconds. `most_at_once` is the
     largest number of requests that were under way at a time, `most_at_once_in` that of an account and region.
@@ -114,6 +116,7 @@ class EcrServer(Accounts, Pages):
             **RegistryOperations(self).table(),
             **PublicOperations(self).table(),
             **Inspector(self).table(),
+            **WorkloadOperations(self).table(),
         }
         self.account_operations: dict[str, AccountOperation] = AccountOperations(self, self.organization, self).table()
         self.model: ServiceModel = service_model("ecr")

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import botocore.session
 import orjson
-from botocore.model import ServiceModel
+from botocore.model import OperationModel, ServiceModel
 
 from tests.server.answers import Answer, ErrorAnswer
 from tests.server.http_endpoint import Request
@@ -30,7 +30,9 @@ PROTOCOLS: dict[str, Protocol] = {
     "ec2": "ec2",
     "ecr": "json",
     "ecr-public": "json",
+    "ecs": "json",
     "inspector2": "rest-json",
+    "lambda": "rest-json",
     "organizations": "json",
     "sso": "rest-json",
     "sts": "query",
@@ -39,7 +41,7 @@ PROTOCOLS: dict[str, Protocol] = {
 _BOTOCORE_NAMES = {"tagging": "resourcegroupstaggingapi"}  # where the signing name is another one
 _SCOPE = re.compile(rb"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 # Services whose calls are known by the operation alone: no two of their operations share a name.
-_PLAINLY_NAMED = ("ecr", "inspector2", "tagging")
+_PLAINLY_NAMED = ("ecr", "ecs", "inspector2", "lambda", "tagging")
 _PLAIN_NAMES = ("GetCallerIdentity",)
 
 # Errors that a service calls by another code, or sends with another status, than the services of ECR do.
@@ -125,7 +127,9 @@ def _asked(request: Request, service: str) -> tuple[str, Item]:
     parameters: Item = orjson.loads(request.body or b"{}")
     if target:
         return target.decode().rpartition(".")[2], parameters
-    return _operation_at(service, request.method, request.path), parameters
+    path, _, query = request.path.partition("?")
+    operation = _operation_at(service, request.method, path)
+    return operation, parameters | _parameters_in_url(service, operation, path, query)
 
 
 @cache
@@ -133,7 +137,33 @@ def _operation_at(service: str, method: str, path: str) -> str:
     """The operation of a REST service that `path` means, or the path itself."""
     model = service_model(service)
     operations = (model.operation_model(name) for name in model.operation_names)
-    return next((o.name for o in operations if (o.http["method"], o.http["requestUri"]) == (method, path)), path)
+    same_method = (operation for operation in operations if operation.http["method"] == method)
+    return next((one.name for one in same_method if _template(one).fullmatch(path)), path)
+
+
+def _template(operation: OperationModel) -> re.Pattern[str]:
+    """The pattern of the paths of an operation, whose groups are the parameters in them."""
+    parts = re.split(r"\{(\w+)\}", operation.http["requestUri"].rstrip("/"))
+    names = [f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part) for number, part in enumerate(parts)]
+    return re.compile("".join(names) + "/?")
+
+
+def _parameters_in_url(service: str, operation: str, path: str, query: str) -> Item:
+    model = service_model(service)
+    if operation not in model.operation_names or not (shape := model.operation_model(operation).input_shape):
+        return {}
+    found = _template(model.operation_model(operation)).fullmatch(path)
+    in_path = found.groupdict() if found else {}
+    fields = dict(parse_qsl(query))
+    texts: dict[str, dict[str, str]] = {"uri": in_path, "querystring": fields}
+    parameters: Item = {}
+    for member, inner in shape.members.items():
+        place = texts.get(inner.serialization.get("location", ""), {})
+        name = inner.serialization.get("name", member)
+        if name in place:
+            text = unquote(place[name])
+            parameters[member] = int(text) if inner.type_name in ("integer", "long") else text
+    return parameters
 
 
 def _query_parameters(service: str, fields: dict[str, str]) -> Item:

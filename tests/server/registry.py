@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from tests.server.regions import domain_of, partition_of
+from tests.server.workloads import Workloads
 
 Item = dict[str, Any]
 Image = tuple[str, str]  # repository name, image digest
@@ -246,6 +247,7 @@ class Registry(Store):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.workloads = Workloads(self.account, self.region)
         self.public = self.public if self.public.account else PublicRegistry(self.account)
 
     def children(self) -> list[dict[Any, Any]]:
@@ -1008,6 +1010,25 @@ def _fill_scans(registry: Registry, images: dict[str, str]) -> None:
         ("platform/base-images", images["unsupported"]): None,
     }
     registry.clusters["team-a/web", images["enhanced"]] = _clusters(registry)
+    _fill_workloads(registry.workloads, images)
+
+
+def _fill_workloads(workloads: Workloads, images: dict[str, str]) -> None:
+    """A service that is being deployed, one that runs nothing, a task alone, and functions."""
+    web, api = workloads.image("team-a/web", ":latest"), workloads.image("team-a/api", f"@{images['basic']}")
+    proxy = "public.ecr.aws/nginx/nginx:1.27"
+    for _ in range(2):
+        workloads.run_task(
+            "production", "web:7", [("web", web, images["enhanced"]), ("proxy", proxy, None)], "service:web"
+        )
+    workloads.run_task("production", "import:1", [("import", api, images["basic"])])
+    workloads.define("web:7", {"web": web, "proxy": proxy})
+    workloads.define("web:8", {"web": api})
+    workloads.serve("production", "web", ["web:8", "web:7"], running=2)
+    workloads.serve("idle", "web-canary", [], running=0, task_set="web:7")
+    for version in ("$LATEST", "3"):
+        workloads.add_function("thumbnails", version, web, images["enhanced"])
+    workloads.add_zip_function("cron")
 
 
 def _clusters(registry: Registry) -> list[Item]:

@@ -79,8 +79,8 @@ def test_every_view_is_made_says_what_its_columns_mean_and_sees_the_versions_tha
     assert not [record for record in caplog.records if "view" in record.getMessage()]
 
 
-ACROSS_ACCOUNTS = {"ecr_duplicate_images", "ecr_parameters", "ecr_vulnerable_packages"}
-"""Views whose rows are of no account."""
+ACROSS_ACCOUNTS = {"ecr_duplicate_images", "ecr_images_in_use", "ecr_parameters", "ecr_vulnerable_packages"}
+"""Views whose rows are of no account, or of places that may be in another one than the image."""
 
 
 def test_what_another_account_or_region_has_by_the_same_names_changes_no_row(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.large_registry import Size, copy_to_postgres, make_registry
 from tests.postgres import Postgres
-from tests.warehouse import DuckDbFile, PostgresDatabase
+from tests.warehouse import DuckDbFile, PostgresDatabase, Warehouse
 
 SIZE = Size(repositories=40, images=4_000, findings=4_000)
 REPOSITORY = "registry_id, region, repository_name"
@@ -60,8 +60,9 @@ def test_no_view_compares_each_row_of_a_table_with_each_of_another(file: DuckDbF
     for view in sorted(_views(file)):
         [(_, plan)] = file.query(f"EXPLAIN (FORMAT json) SELECT * FROM {view}")
         conditions = [node["extra_info"] for node in _nodes(orjson.loads(plan)) if node["name"] in EACH_WITH_EACH]
-        # Different actions with the calls that have a purpose are few.
-        assert [one for one in conditions if "call ~~" not in str(one)] == [], view
+        # Different actions with the calls that have a purpose are few, and where a table is not there nothing is met.
+        few = ("call ~~", "'Condition': 'false'")
+        assert [one for one in conditions if not any(text in str(one) for text in few)] == [], view
 
 
 def _nodes(plan: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -79,5 +80,13 @@ def test_postgres_says_the_same(file: DuckDbFile, postgres: Postgres) -> None:
     copy_to_postgres(file, database)
     # Between two questions the mean age of a package's findings grows, and what is due now is due at another time.
     for view in _views(file) - {"ecr_vulnerable_packages", "ecr_lifecycle_effects"}:
-        rows = sorted(file.query(f"SELECT * FROM {view}"), key=repr)
-        assert sorted(database.query(f"SELECT * FROM {view}"), key=repr) == rows, view
+        assert _rows(database, view) == _rows(file, view), view
+
+
+def _rows(warehouse: Warehouse, view: str) -> list[list[Any]]:
+    """The rows, without the ages that they have: of so many one is a day older at any moment."""
+    rows = [
+        [value for name, value in row.items() if not name.startswith("days_")]
+        for row in warehouse.records(f"SELECT * FROM {view}")
+    ]
+    return sorted(rows, key=repr)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.request import Request, urlopen
@@ -16,6 +18,7 @@ from ecr_source.catalog.table import Operation
 from tests.conftest import RUN, Row
 
 REGION = "eu-west-1"
+REGISTRY = f"123456789012.dkr.ecr.{REGION}.amazonaws.com"
 
 Query = Callable[[str], list[Row]]
 
@@ -57,7 +60,32 @@ def client(moto_url: str) -> Any:
         replicationConfiguration={"rules": [{"destinations": [{"region": "us-east-1", "registryId": "210987654321"}]}]}
     )
     client.put_registry_scanning_configuration(scanType="BASIC", rules=[])
+    run_images(moto_url)
     return client
+
+
+def run_images(moto_url: str) -> None:
+    """Two tasks of ECS, a service, and a function of Lambda in two versions, beside one that is no image."""
+    ecs, ec2, functions, iam = (
+        boto3.client(service, region_name=REGION, endpoint_url=moto_url) for service in ("ecs", "ec2", "lambda", "iam")
+    )
+    ecs.create_cluster(clusterName="blue")
+    environment = [{"name": "PASSWORD", "value": "hunter2"}]
+    container = {"name": "web", "image": f"{REGISTRY}/team/api:v1", "memory": 100, "environment": environment}
+    ecs.register_task_definition(family="web", containerDefinitions=[container])
+    ecs.create_service(cluster="blue", serviceName="web", taskDefinition="web", desiredCount=1)
+    subnets = [ec2.describe_subnets()["Subnets"][0]["SubnetId"]]
+    network = {"awsvpcConfiguration": {"subnets": subnets}}
+    ecs.run_task(cluster="blue", taskDefinition="web", launchType="FARGATE", networkConfiguration=network, count=2)
+    role = iam.create_role(RoleName="function", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    code = {"ImageUri": f"{REGISTRY}/team/api:v2"}
+    functions.create_function(FunctionName="resize", Role=role, PackageType="Image", Code=code)
+    functions.publish_version(FunctionName="resize")
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as file:
+        file.writestr("cron.py", "")
+    code_of_cron = {"ZipFile": zipped.getvalue()}
+    functions.create_function(FunctionName="cron", Role=role, Runtime="python3.13", Handler="cron", Code=code_of_cron)
 
 
 def manifest(layer: str) -> str:
@@ -188,3 +216,22 @@ def test_registry_and_lifecycle_are_motos(loaded: Query) -> None:
         ("us-east-1", "210987654321")
     ]
     assert loaded("SELECT scan_type FROM registry_scanning_configurations") == [("BASIC",)]
+
+
+def test_what_ecs_and_lambda_run_is_motos(moto_url: str, loaded: Query) -> None:
+    cluster = f"arn:aws:ecs:{REGION}:123456789012:cluster/blue"
+    assert loaded(
+        "SELECT cluster_arn, started_as, container_name, task_count, image_repository_name, image_tag"
+        " FROM ecs_task_containers"
+    ) == [(cluster, "family:web", "web", 2, "team/api", "v1")]
+    assert loaded(
+        "SELECT cluster_arn, service_name, desired_count, container_name, image_registry_id, image_region, image_tag"
+        " FROM ecs_service_images"
+    ) == [(cluster, "web", 1, "web", "123456789012", REGION, "v1")]
+    functions = boto3.client("lambda", region_name=REGION, endpoint_url=moto_url)
+    code = functions.get_function(FunctionName="resize")["Code"]
+    assert code["ImageUri"].endswith("/team/api:v2")
+    assert loaded(
+        "SELECT function_name, function_version, image_repository_name, image_digest FROM lambda_function_images"
+        " ORDER BY ALL"
+    ) == [("resize", version, "team/api", code["ResolvedImageUri"].partition("@")[2]) for version in ("$LATEST", "1")]

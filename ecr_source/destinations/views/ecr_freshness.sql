@@ -18,19 +18,8 @@
 -- mode: Its load mode.
 -- last_run_id: The run.
 
-WITH loaded AS (
-    SELECT
-        extraction_scopes.*,
-        coalesce(inserted_at, finished_at) AS loaded_at,
-        table_name IN (SELECT table_name FROM tables_asked_again) AS is_of_images
-    FROM extraction_scopes
-    LEFT JOIN _dlt_loads ON load_id = run_id
-    -- Where many tasks load one run, its id is not dlt's, and the ledger is written when all have ended.
-    WHERE extraction_scopes.status <> 'skipped' AND (load_id IS NOT NULL OR run_id NOT SIMILAR TO '[0-9]+[.][0-9]+')
-),
-
 -- Tables of single images are loaded together, or none is: none, where one was loaded before that was read later.
-runs AS (
+WITH runs AS (
     SELECT
         run_id,
         registry_id,
@@ -40,16 +29,16 @@ runs AS (
             PARTITION BY registry_id, region ORDER BY max(loaded_at)
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS images_before
-    FROM loaded
+    FROM loaded_readings
     GROUP BY run_id, registry_id, region
 ),
 
 readings AS (
     SELECT
-        loaded.*,
+        loaded_readings.*,
         status IN ('complete', 'bounded', 'selected', 'partial')
             AND NOT (is_of_images AND coalesce(images_before > began_at, false)) AS counts
-    FROM loaded
+    FROM loaded_readings
     JOIN runs USING (run_id, registry_id, region)
 )
 
