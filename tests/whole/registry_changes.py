@@ -33,6 +33,7 @@ from tests.server.registry import (
     enhanced_finding,
     package,
 )
+from tests.server.workloads import Workloads
 
 REGION, OTHER_REGION = "eu-west-1", "us-east-1"
 """The other one is where the public registry is asked too."""
@@ -345,6 +346,7 @@ def _change_rules(registry: Registry, phase: int) -> None:
     registry.account_settings |= {"BASIC_SCAN_TYPE_VERSION": "CLAIR", "REGISTRY_POLICY_SCOPE": "V2"}
     registry.account_settings.pop("BLOB_MOUNTING", None)
     _change_named_rules(registry, phase)
+    _change_workloads(registry.workloads, phase)
 
 
 def _change_named_rules(registry: Registry, phase: int) -> None:
@@ -369,6 +371,22 @@ def _change_named_rules(registry: Registry, phase: int) -> None:
         f"arn:aws:iam::123456789012:role/phase-{phase}",
     ]
     _change_backfills(registry, phase)
+
+
+def _change_workloads(workloads: Workloads, phase: int) -> None:
+    """A service and a function that stay, with other numbers, and others in the place of those of the phase before."""
+    workloads.tasks.clear()
+    workloads.services.clear()
+    workloads.functions.clear()
+    image = workloads.image("team-a/web", ":latest")
+    for _ in range(2 + phase):
+        workloads.run_task("production", "web:7", [("web", image, digest_of("web"))], "service:web")
+    workloads.run_task("production", f"job:{phase}", [("job", image, None)])
+    workloads.define("web:7", {"web": image, f"proxy-{phase}": "nginx"})
+    workloads.serve("production", "web", ["web:7"], running=2 + phase)
+    for version in ("$LATEST", str(phase)):
+        function = workloads.add_function("thumbnails", version, image, digest_of("web"))
+        function["Configuration"]["Description"] = f"phase {phase}"
 
 
 def _change_backfills(registry: Registry, phase: int) -> None:
@@ -413,6 +431,7 @@ def change_again(server: EcrServer, phase: int) -> None:
     push(server.registry(OTHER_REGION), "stays", phase)
     for name in ("re-created", "new", LOCKED):
         furnish_public(registry.public, name, phase)
+    _change_workloads(registry.workloads, phase)
     registry.replication_configuration = {"rules": REPLICATION_RULES[1:]}
     registry.scanning_configuration = {"scanType": "ENHANCED", "rules": SCANNING_RULES[1:]}
     registry.signing_configuration = {"rules": SIGNING_RULES[1:]}
