@@ -67,7 +67,7 @@ def read(maximal: EcrServer, tmp_path: Path) -> Reader:
 
     def reading(findings_from: str, allowed: Collection[str] | None, tables: Sequence[Table] = catalog.TABLES) -> Read:
         maximal.allowed = {} if allowed is None else {ACCOUNT: set(allowed)}
-        services = {"ecr", "ecr-public", "resourcegroupstaggingapi", "inspector2"}
+        services = {operation.service for table in catalog.TABLES for operation in table.operations}
         connections = discover_scopes(Access(("eu-west-1",), endpoint_url=maximal.url), services)
         walk = Walk(tables, tmp_path, without=catalog.FINDINGS_FROM[findings_from])
         scopes = walk.read(connections)
@@ -225,7 +225,7 @@ def test_a_group_is_a_statement_and_an_action_stands_once() -> None:
     ("names", "findings_from", "prefixes"),
     [
         ([], "ecr", {"ecr", "tag"}),
-        (["all"], "ecr", {"ecr", "tag", "ecr-public", "inspector2"}),
+        (["all"], "ecr", {"ecr", "tag", "ecr-public", "inspector2", "ecs", "lambda"}),
         (["findings"], "ecr", {"ecr"}),
         (["findings"], "inspector2", {"ecr", "inspector2"}),
         (["images"], "inspector2", {"ecr"}),
