@@ -67,10 +67,9 @@ def demo(database: Path) -> int:
                 print_line(console, line)
             answer = connection.execute(sql)
             print_grid(console, [column[0] for column in answer.description or ()], answer.fetchall())
-    changes = shlex.join([command(), "query", "--database", str(database), "ecr_changes"])
-    for line in ("", "What changed in a week:", "", changes):
-        print_line(console, line)
-    for line in ("", "Your own account, into ecr.duckdb:", "", *(f"{command()} {own}" for own in OWN_ACCOUNT)):
+    changes = shlex.join(["query", "--database", str(database), "ecr_changes"])
+    next_lines = (f"{command()} {typed}" for typed in (changes, *OWN_ACCOUNT))
+    for line in ("", "What changed in a week, and then your own account, into ecr.duckdb:", "", *next_lines):
         print_line(console, line)
     return code
 
