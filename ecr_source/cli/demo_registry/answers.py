@@ -209,7 +209,8 @@ class Answers:
                     yield self._covered(name, image)
 
     def _covered(self, name: str, image: Image) -> Item:
-        usage = {"inUseCount": sum(service.running for service in image.services)}
+        last_used = self._time(0) if image.services else None
+        usage = _given({"inUseCount": sum(one.running for one in image.services), "lastInUseAt": last_used})
         return {
             "resourceId": f"{self._arn(name)}/{image.digest}",
             "resourceType": "AWS_ECR_CONTAINER_IMAGE",
