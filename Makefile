@@ -37,7 +37,7 @@ airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two work
 
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest
-	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,lake,postgres]" --group dev
+	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[lake,postgres]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
 
 test-newest: .venv/ready ## all tests with the newest Python that pyproject.toml allows, or with NEWEST=python3.13

@@ -216,12 +216,7 @@ def simulate_lifecycle_command(
 def demo_command(
     database: Annotated[Path, typer.Option(help="The DuckDB file, of the demo alone.")] = Path("demo.duckdb"),
 ) -> None:
-    """Load an embedded registry and ask it three questions; needs the extra `demo`, and no AWS account."""
-    from ecr_source.cli.exit_codes import UNUSABLE, refuse
-    from ecr_source.errors import ConfigurationError
+    """Load an embedded registry and ask it three questions; needs no AWS account."""
+    from ecr_source.cli.demo import demo
 
-    try:
-        from ecr_source.cli.demo import demo
-    except ConfigurationError as error:
-        raise typer.Exit(refuse(error, UNUSABLE)) from error
     raise typer.Exit(demo(database))

@@ -33,11 +33,25 @@ from ecr_source.redaction import masked
 
 def run_and_report(settings: Settings) -> int:
     """Runs once, prints how it came out, and returns the exit code."""
+    loaded = run_or_refuse(settings)
+    if isinstance(loaded, int):
+        return loaded
+    console = Console()
+    print_outcome(console, loaded.outcome)
+    if not loaded.outcome.nothing_read:
+        _print_place(console, settings, loaded)
+        if loaded.changed:
+            print_line(console, changes_line(loaded.changed, datetime.now(UTC)))
+    return _exit_code(loaded.outcome)
+
+
+def run_or_refuse(settings: Settings) -> Loaded | int:
+    """Runs once and returns how it came out; if it did not, says why and returns the exit code."""
     errors = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a scheduler stops what it has started
     try:
         announce_endpoints(settings)
-        loaded = run(settings, make_progress(errors))
+        return run(settings, make_progress(errors))
     except ConfigurationError as error:
         return refuse(error, UNUSABLE)
     except EcrSourceError as error:
@@ -48,13 +62,6 @@ def run_and_report(settings: Settings) -> int:
         for line in masked(traceback.format_exc()).splitlines():
             print_line(errors, line)
         return NOTHING_LOADED
-    console = Console()
-    print_outcome(console, loaded.outcome)
-    if not loaded.outcome.nothing_read:
-        _print_place(console, settings, loaded)
-        if loaded.changed:
-            print_line(console, changes_line(loaded.changed, datetime.now(UTC)))
-    return _exit_code(loaded.outcome)
 
 
 def print_next(settings: Settings) -> None:

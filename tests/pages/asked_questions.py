@@ -35,7 +35,7 @@ QUESTIONS: dict[str, list[Asked]] = {
             "Which images pushed in the last N days have critical or high findings with a fix?",
             """\
 SELECT repository_name, image_tags, vulnerability_id, package_name, fixed_in_version FROM ecr_image_vulnerabilities
-WHERE severity IN ('CRITICAL', 'HIGH') AND is_fixable AND days_since_push < 100000
+WHERE severity IN ('CRITICAL', 'HIGH') AND is_fixable AND days_since_push < 30
 ORDER BY 1, 2, 3, 4, 5""",
             _FINDINGS,
             "Basic scanning does not always tell the fix: `is_fixable` is NULL there, which is not false.",
@@ -148,7 +148,7 @@ ORDER BY 1, 2, 3, 4""",
             "Which images are there, as an inventory asks it?",
             """\
 SELECT repository_name, kind, image_tags, image_status, scan_state, in_use FROM ecr_image_inventory
-WHERE repository_name = 'team-a/api'
+WHERE repository_name LIKE '%/api'
 ORDER BY 1, 2, 3, 4, 5, 6""",
         ),
     ],
@@ -271,7 +271,7 @@ ORDER BY 1, 2, 3, 4""",
             "Which repositories differ from the template they should have been made from?",
             """\
 SELECT repository_name, template_prefix, setting, wanted, actual FROM ecr_template_drift
-WHERE status = 'fail' AND setting IN ('tag_mutability', 'encryption')
+WHERE status = 'fail' AND setting IN ('tag_mutability', 'encryption_type')
 ORDER BY 1, 2, 3, 4, 5""",
         ),
     ],

@@ -1,10 +1,10 @@
-"""The registry of which docs/questions.md asks: the tests' maximal one with copies elsewhere, then changed."""
+"""The tests' maximal registry with copies elsewhere, then changed, of which the pages of views ask what is left."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -28,15 +28,16 @@ def asked_registry(warehouse: Warehouse | None = None) -> Iterator[DatasetReader
     Without a warehouse it is a DuckDB file.
     """
     keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "secret"}
-    with TemporaryDirectory() as folder, chdir(folder), serving() as server:
+    with TemporaryDirectory() as folder, ExitStack() as opened:
         into = warehouse or DuckDbFile(Path(folder) / "asked.duckdb")
-        with patch.dict(os.environ, {"DLT_DATA_DIR": folder, **keys, **into.settings}):
+        settings = {"DLT_DATA_DIR": folder, **keys, **into.settings}
+        with chdir(folder), serving() as server, patch.dict(os.environ, settings):
             fill(server)
             _load(server, Path(folder), into)
             change(server)
             _load(server, Path(folder), into)
-            with open_loaded(resolve_settings({})) as reader:
-                yield reader
+            reader = opened.enter_context(open_loaded(resolve_settings({})))
+        yield reader
 
 
 def _load(server: EcrServer, folder: Path, warehouse: Warehouse) -> None:

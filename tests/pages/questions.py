@@ -1,6 +1,7 @@
 """Writes docs/questions.md, docs/views.md and a page for each view: `python -m tests.pages.questions`.
 
-The questions with the answers of `asked_registry`; the views with the questions that ask them, and their columns.
+The questions with the answers of `asked_demo`; the views with the questions that ask them, and their columns. What no
+question asks is answered by `asked_registry`, which has all tables.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ecr_source.cli.written_rows import TABLE, print_rows
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.views.definition import VERSIONS_OF, View
 from ecr_source.destinations.views.definition import views as all_views
+from tests.pages.asked_demo import asked_demo
 from tests.pages.asked_questions import OF_OTHER_VIEWS, QUESTIONS, Asked
 from tests.pages.asked_registry import asked_registry
 from tests.pages.folder import escaped, write
@@ -23,7 +25,8 @@ _QUESTIONS = """\
 # Questions
 
 `python -m tests.pages.questions` writes this page: the questions that people ask of ECR, each with a query and its
-answer, which comes from a load of the tests' registry.
+answer. The answers are those of the demo: `ecr-source demo` loads its two registries, as they were a week ago and as
+they are today, into demo.duckdb, where `ecr-source query --database demo.duckdb "SELECT …"` asks for more.
 
 A view is asked by `ecr-source query "SELECT …"`, or by any client of the database, after `USE aws_ecr` in DuckDB, or
 `SET search_path = aws_ecr` in Postgres: both give these answers. [views.md](views.md) has the views with all their
@@ -34,7 +37,8 @@ columns. They are made with each run, for whatever tables there are: what was no
 _VIEWS = """\
 # Views
 
-Each view has a page with the question that it answers, queries with their answers, and its columns.
+Each view has a page with the question that it answers, queries with their answers, and its columns. What
+[questions.md](questions.md) asks, the demo's registries answer; the rest, those of the tests.
 `python -m tests.pages.questions` writes them; `ecr-source query --describe NAME` prints what a view and its columns
 are. [questions.md](questions.md) has all that people ask.
 
@@ -48,11 +52,11 @@ _TABLES = {table.name for table in catalog.TABLES} | {table.name for table in ca
 ALL_ASKED = [asked for questions in QUESTIONS.values() for asked in questions]
 
 
-def pages(reader: DatasetReader) -> dict[str, str]:
-    """The pages by their paths in docs/; `reader` answers the queries."""
+def pages(demo: DatasetReader, registry: DatasetReader) -> dict[str, str]:
+    """The pages by their paths in docs/; `demo` answers the questions, `registry` what else is asked of views."""
     whole = [view for view in all_views().values() if not view.is_part]
-    return {"questions.md": questions_page(reader), "views.md": _index(whole)} | {
-        f"views/{view.name}.md": _view_page(reader, view) for view in whole
+    return {"questions.md": questions_page(demo), "views.md": _index(whole)} | {
+        f"views/{view.name}.md": _view_page(demo, registry, view) for view in whole
     }
 
 
@@ -96,17 +100,17 @@ def _question_and_row(view: View) -> tuple[str, str]:
     return f"{question}?", row
 
 
-def _view_page(reader: DatasetReader, view: View) -> str:
+def _view_page(demo: DatasetReader, registry: DatasetReader, view: View) -> str:
     question, row = _question_and_row(view)
-    asked = [one for one in (*ALL_ASKED, *OF_OTHER_VIEWS) if one.view == view.name]
+    queries = [(demo, one) for one in ALL_ASKED] + [(registry, one) for one in OF_OTHER_VIEWS]
     parts = [
         f"# {view.name}",
         f"**{question}** {escaped(row)}",
-        *("\n\n".join(_query(reader, one)) for one in asked),
+        *("\n\n".join(_query(reader, one)) for reader, one in queries if one.view == view.name),
         "## What it needs",
         "\n".join(f"- {fact}" for fact in _needs(view)),
         "## Columns",
-        _columns(reader, view),
+        _columns(registry, view),
         "[All views](../views.md)",
     ]
     return "\n\n".join(parts) + "\n"
@@ -147,5 +151,5 @@ def _columns(reader: DatasetReader, view: View) -> str:
 
 
 if __name__ == "__main__":
-    with asked_registry() as opened:
-        write(pages(opened))
+    with asked_demo() as demo, asked_registry() as registry:
+        write(pages(demo, registry))
