@@ -27,7 +27,7 @@ from ecr_source.printing import print_grid, print_line
 
 TABLES = (
     "default",
-    *("findings", "image_usage", "image_clusters", "image_cluster_workloads"),
+    *("findings", "usage"),
     *("image_manifests", "image_manifest_children", "image_manifest_annotations", "image_layers"),
 )
 """What the views ask that answer docs/questions.md, and no table more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ecr_source.cli.demo import TABLES
 from ecr_source.cli.demo_registry.answers import Answers, NotThere
 from ecr_source.cli.demo_registry.contents import REGISTRIES
 from ecr_source.cli.demo_registry.registry import WEEK, Registry
+from ecr_source.cli.demo_registry.workload_answers import WorkloadAnswers
 from ecr_source.cli.exit_codes import UNUSABLE
 from ecr_source.loading.kept_settings import DEMO_ACCOUNT
 from tests.conftest import Row
@@ -54,6 +55,23 @@ def calls(registry: Registry) -> Iterator[Call]:
         for digest in (image.digest for image in repository.images if image.services):
             arn = f"arn:aws:ecr:{registry.region}:{DEMO_ACCOUNT}:repository/{name}/{digest}"
             yield "inspector2", "GetClustersForImage", {"filter": {"resourceId": arn}}
+    yield from calls_of_workloads(WorkloadAnswers(DEMO_ACCOUNT, registry).operations())
+
+
+def calls_of_workloads(answers: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> Iterator[Call]:
+    """Those of ECS and Lambda, which ask for what others have told."""
+    yield "lambda", "ListFunctions", {}
+    yield "ecs", "ListClusters", {}
+    for cluster in answers["ListClusters"]({})["clusterArns"]:
+        in_cluster = {"cluster": cluster}
+        yield "ecs", "ListTasks", in_cluster
+        yield "ecs", "DescribeTasks", in_cluster | {"tasks": answers["ListTasks"](in_cluster)["taskArns"]}
+        yield "ecs", "ListServices", in_cluster
+        asked = in_cluster | {"services": answers["ListServices"](in_cluster)["serviceArns"]}
+        yield "ecs", "DescribeServices", asked
+        for service in answers["DescribeServices"](asked)["services"]:
+            definition = service["deployments"][0]["taskDefinition"]
+            yield "ecs", "DescribeTaskDefinition", {"taskDefinition": definition}
 
 
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.region)
@@ -79,7 +97,8 @@ def answer_or_error(answers: Answers, operation: str, parameters: dict[str, Any]
 
 def test_every_call_that_the_tables_of_the_demo_take_is_answered() -> None:
     taken = {one.name for one in catalog.operations_of(catalog.select_tables(TABLES), catalog.not_called("ecr"))}
-    never = {"ListTagsForResource", "DescribeReplicationBackfillResults"}  # where tags or backfills are not listed
+    # Where tags, backfills or functions are not listed.
+    never = {"ListTagsForResource", "DescribeReplicationBackfillResults", "GetFunction"}
     assert taken - never == {operation for registry in REGISTRIES for _, operation, _ in calls(registry)}
 
 

@@ -61,6 +61,9 @@ def fill(server: EcrServer) -> None:
     european.maximal()
     european.put("docker-hub/nginx")
     european.put_image("docker-hub/nginx", tags=["1.27"])
+    unused = european.put_image("docker-hub/nginx")["imageDigest"]
+    european.scan("docker-hub/nginx", unused)
+    european.in_use_counts["docker-hub/nginx", unused] = 0
     european.put_image("team-a/web", "sha256:going", ["0.9"], imageSizeInBytes=123_000_000)
     american.put("team-a/api", imageTagMutability="IMMUTABLE_WITH_EXCLUSION")
     for digest, image in list(european.images_of("team-a/api").items())[:1]:

@@ -253,6 +253,6 @@ ANSWERS: dict[int, list[Row]] = {
         ("MEDIUM", 10, 0, 10),
     ],
     30: [("docker-hub/library/nginx", "docker-hub", "tag_mutability", "IMMUTABLE", "MUTABLE")],
-    31: [(EUROPE, "complete", 50, 174), (AMERICA, "complete", 50, 78)],
+    31: [(EUROPE, "complete", 53, 178), (AMERICA, "complete", 53, 78)],
     32: [(EUROPE, "history", True, 0, 0, 0), (AMERICA, "history", True, 0, 0, 0)],
 }

@@ -1,4 +1,7 @@
-"""What AWS answers of a registry: Amazon ECR, the tagging API and Amazon Inspector, in the members of their APIs."""
+"""What AWS answers of a registry: Amazon ECR, the tagging API and Amazon Inspector, in the members of their APIs.
+
+What Amazon ECS and AWS Lambda answer is in `workload_answers`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ecr_source.cli.demo_registry.registry import Finding, Image, Registry, Repository, Service
+from ecr_source.cli.demo_registry.workload_answers import WorkloadAnswers
 
 Item = dict[str, Any]
 
@@ -30,6 +34,7 @@ class Answers:
     def __init__(self, account: str, registry: Registry, today: date) -> None:
         self._account = account
         self._registry = registry
+        self._workloads = WorkloadAnswers(account, registry)
         self._midnight = int(datetime.combine(today, time(), UTC).timestamp())
 
     def answer(self, operation: str, asked: Item) -> Item:
@@ -78,6 +83,7 @@ class Answers:
             "BatchGetImage": self._manifests,
             "DescribeImageScanFindings": self._scan,
             "GetClustersForImage": self._clusters,
+            **self._workloads.operations(),
         }
 
     # --- repositories
@@ -225,9 +231,10 @@ class Answers:
         return {"cluster": [*map(self._cluster, self._asked_image(name, digest).services)]}
 
     def _cluster(self, service: Service) -> Item:
-        kind, metadata = ("eks", _of_eks(service)) if service.namespace else ("ecs", self._of_ecs(service))
+        in_eks = self._arn_of("eks", f"cluster/{service.cluster}"), _of_eks(service)
+        cluster, metadata = in_eks if service.namespace else self._of_ecs(service)
         return {
-            "clusterArn": self._arn_of(kind, f"cluster/{service.cluster}"),
+            "clusterArn": cluster,
             "clusterDetails": [
                 {
                     "lastInUse": self._time(0),
@@ -238,9 +245,10 @@ class Answers:
             ],
         }
 
-    def _of_ecs(self, service: Service) -> Item:
-        task = self._arn_of("ecs", f"task-definition/{service.name}:1")
-        return {"awsEcsMetadataDetails": {"detailsGroup": f"service:{service.name}", "taskDefinitionArn": task}}
+    def _of_ecs(self, service: Service) -> tuple[str, Item]:
+        task = self._workloads.task_definition(service)
+        metadata = {"awsEcsMetadataDetails": {"detailsGroup": f"service:{service.name}", "taskDefinitionArn": task}}
+        return self._workloads.cluster(service), metadata
 
     # --- what is asked for, names and times
 

@@ -19,6 +19,9 @@ _REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _OPERATIONS_BY_PATH = {"/coverage/list": "ListCoverage", "/cluster/get": "GetClustersForImage"}
 """Amazon Inspector's: the other services name the operation in a header."""
 
+_FUNCTIONS = "/2015-03-31/functions"
+"""AWS Lambda's, of which nothing else is asked where there is no function."""
+
 _SECONDS_UNTIL_SHUT = 0.05
 
 _IDENTITY = """\
@@ -63,6 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         (region,) = _REGION.findall(self.headers["Authorization"])
         self._answer(region, operation, json.loads(body or "{}"))
+
+    def do_GET(self) -> None:
+        (region,) = _REGION.findall(self.headers["Authorization"])
+        self._answer(region, "ListFunctions" if self.path.startswith(_FUNCTIONS) else self.path, {})
 
     def _answer(self, region: str, operation: str, asked: dict[str, Any]) -> None:
         try:
