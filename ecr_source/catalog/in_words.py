@@ -143,6 +143,8 @@ def _conditions(table: Table, operation: Operation) -> str:
 
 def _again(operation: Operation) -> str:
     again = operation.again
+    if operation.kept_while:
+        return f", again only when {_codes(operation.kept_while[-1:])} is another one, or older than the age"
     if again is None:
         return ""
     changed = [f"with another `{again.changed}`"] if again.changed else []

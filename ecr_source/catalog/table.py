@@ -100,7 +100,8 @@ class Operation:
     answered, with a `failureCode`. `instead` is the operation to read where this one is denied or unknown, or
     `only_where` does not hold. Of a listing `within` a table only the rows of its images count. `sparse` responses
     leave out lists that are empty. Of what a `secretive` one answers nothing is kept that no column names, as it may be
-    a secret.
+    a secret. A call for a row of the parent table is not made again, and the row that it gave stays, while both agree
+    in the columns `kept_while`, until the row is older than the run's `max_age`.
     """
 
     service: str
@@ -120,6 +121,7 @@ class Operation:
     only_where: OnlyWhere | None = None
     sparse: bool = False
     secretive: bool = False
+    kept_while: tuple[str, ...] = ()
     again: AskAgain | None = None
 
     def __str__(self) -> str:

@@ -56,6 +56,7 @@ from ecr_source.extract.questions import (
 from ecr_source.extract.response_rows import Answer, Answers
 from ecr_source.extract.results import ImageCounts
 from ecr_source.extract.spool import Files, TableFile
+from ecr_source.extract.standing_rows import standing
 from ecr_source.statuses import (
     BOUNDED,
     CALL_FAILED,
@@ -193,6 +194,8 @@ class Reading:
         """The rows of the question that are asked for; where a budget can end, from where it ended last."""
         if self.operation.again:
             return self._chosen(self.operation.again, file)
+        if self.operation.kept_while:
+            return self._not_standing(file)
         if not self.api.budget.is_limited or "repository_name" not in self.columns:
             return all_rows(file, self.columns)
         return rows_from(file, self.columns, self._starts_at())
@@ -317,6 +320,19 @@ class Reading:
         for row in each_row(choice.left_out):
             self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
         yield from each_row(choice.ask)
+
+    def _not_standing(self, file: TableFile) -> Iterator[ParentRow]:
+        assert self._parents is not None
+        listed = rows_of(file, self.columns)
+        for table in self.tables:
+            oldest = self.started_at - self._parents.bounds.max_age
+            found = standing(listed, table, self.operation.kept_while, self._parents.earlier, self.api.scope, oldest)
+            self._answers.keep(table, found.kept)
+            self._answered += found.kept.num_rows
+            self._to_begin = found.ask.num_rows
+            self.images = found.counts(self.started_at)
+            listed = found.ask
+        return each_row(listed)
 
     # asking
 

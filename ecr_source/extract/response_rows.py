@@ -105,7 +105,7 @@ class Answers:
         needed = [*self.operation.each.asked.values()]
         needed += [column for _, filling in self.fillings for column in _asked_columns(filling)]
         needed += ["repository_name"] if "repository_name" in self.operation.each.table.columns else []
-        needed += columns_noted(self.operation) if self.operation.again else []
+        needed += columns_noted(self.operation) if self.operation.again else self.operation.kept_while
         return list(dict.fromkeys(needed))
 
     def add(self, answer: Answer) -> None:
@@ -118,6 +118,10 @@ class Answers:
                 return
             answers = self._taken()
         self._add_all(answers)
+
+    def keep(self, table: Table, rows: pa.Table) -> None:
+        """Adds rows of earlier runs, which stand."""
+        self.spool.add({table: rows})
 
     def flush(self) -> None:
         """Makes rows of what waits; `malformed` may add what is to wait."""

@@ -108,6 +108,36 @@ def test_only_functions_that_are_images_are_asked_for_and_each_version_is(
     assert (server.calls["ListFunctions"], server.calls["GetFunction"]) == (2, 2)
 
 
+@ON_EACH
+@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+def test_a_function_is_asked_for_again_only_when_its_code_is_another_one_or_the_answer_is_old(
+    server: EcrServer, workloads: Workloads, load: Load, query: Query, mode: str
+) -> None:
+    workloads.add_function("resize", "$LATEST", web(workloads), WEB)
+    workloads.add_function("resize", "1", web(workloads), WEB)
+    newest = """
+        SELECT function_version, image_digest FROM lambda_function_images l WHERE extracted_at =
+            (SELECT max(extracted_at) FROM lambda_function_images o WHERE o.function_version = l.function_version)
+        GROUP BY function_version, image_digest ORDER BY 1
+    """
+
+    def asked_by(**settings: object) -> int:
+        load(tables=TABLES, mode=mode, **settings)
+        return server.calls.pop("GetFunction", 0)
+
+    assert (asked_by(), asked_by()) == (2, 0)
+    assert query(newest) == [("$LATEST", WEB), ("1", WEB)]
+    workloads.functions[0] |= workloads.add_function("resize", "$LATEST", web(workloads), NEW)
+    del workloads.functions[-1]
+    assert asked_by() == 1
+    assert query(newest) == [("$LATEST", NEW), ("1", WEB)]
+    assert asked_by(findings_max_age=0) == 2
+    del workloads.functions[1]
+    assert asked_by() == 0
+    if mode == "snapshot":
+        assert query(FUNCTIONS) == [("resize", "$LATEST", "stable", NEW)]
+
+
 def test_what_goes_while_it_is_asked_for_is_no_failure(
     server: EcrServer, workloads: Workloads, load: Load, query: Query
 ) -> None:

@@ -34,6 +34,7 @@ LAMBDA_IMAGE_FUNCTIONS = Table(
         **_SCOPE,
         "function_name": Member("FunctionName", "The function."),
         "function_version": Member("Version", "The version of the function."),
+        "code_sha256": "CodeSha256",
     },
     left_out={"Functions[]": "lambda_function_images has what is of an image; environments hold secrets"},
 )
@@ -48,6 +49,7 @@ LAMBDA_FUNCTION_IMAGES = Table(
         "GetFunction",
         each=EachRow(LAMBDA_IMAGE_FUNCTIONS, {"FunctionName": "function_name", "Qualifier": "function_version"}),
         absent={"ResourceNotFoundException": "no_function"},
+        kept_while=("function_name", "function_version", "code_sha256"),
     ),
     rows="",
     key=("registry_id", "region", "function_name", "function_version"),
