@@ -16,11 +16,12 @@ _CHARACTER = 7.5
 
 # Colours are variables of the style sheet: SVG hands them on, so that a chart is right in the light and in the dark.
 _CONFIG: dict[str, Any] = {
-    "aria": False,  # the figure has a text of its own
     "background": "transparent",
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
+    "mark": {"aria": False},  # the figure has a text of its own
     "axis": {
+        "aria": False,
         "labelColor": "var(--text)",
         "titleColor": "var(--text)",
         "domainColor": "var(--line)",
@@ -32,6 +33,7 @@ _CONFIG: dict[str, Any] = {
         "labelLimit": 240,
     },
     "legend": {
+        "aria": False,
         "labelColor": "var(--text)",
         "labelFontSize": 12,
         "labelLimit": 240,

@@ -150,9 +150,7 @@ def _coverage(rows: Sequence[Row]) -> str:
     scanned = scanned_images(rows)
     if scanned == images:
         return f"All {counted(images, 'image')} were scanned"
-    return (
-        f"Of {counted(images, 'image')} {scanned:,} were scanned: of {images - scanned:,} nobody knows what is in them"
-    )
+    return f"{scanned:,} of {counted(images, 'image')} were scanned: what is in the others is not known"
 
 
 COVERAGE = Panel(
