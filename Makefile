@@ -1,4 +1,4 @@
-.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-docs test-stand-ins airflow docs hooks dist check bench lock clean
+.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-docs test-stand-ins airflow docs hooks dist check bench pictures lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -57,6 +57,9 @@ check: .venv/ready ## lint, strict types, and the workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --strict-collection --quiet --no-progress .github
+
+pictures: .venv/ready ## take the pictures of docs/report.md anew; needs Chromium
+	$(BIN)/python -m tests.report.pictures
 
 bench: .venv/ready .venv-bench/ready ## time this project beside the other ways, and write docs/performance.md
 	$(BIN)/python -m tests.bench
