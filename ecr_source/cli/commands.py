@@ -192,8 +192,12 @@ def query_command(
 def report_command(
     settings: Settings,
     output: Annotated[
-        Path | None,
-        typer.Option(help="The file to write.", show_default="report.html; standard output for the other formats"),
+        str | None,
+        typer.Option(
+            metavar="<path>",
+            help="The file to write, or the URL of one in a bucket: s3://….",
+            show_default="report.html; standard output for the other formats",
+        ),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="html, markdown or json.")] = "html",
     title: Annotated[str | None, typer.Option(help="Its title.", show_default="the accounts and regions")] = None,

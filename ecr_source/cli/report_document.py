@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,23 +13,24 @@ from rich.console import Console
 
 from ecr_source.cli.query_report import exit_code_of
 from ecr_source.cli.written_rows import check_form
-from ecr_source.errors import ConfigurationError, visible
+from ecr_source.errors import visible
 from ecr_source.loading.loaded_dataset import open_loaded
 from ecr_source.loading.settings import Settings
 from ecr_source.printing import print_line
+from ecr_source.report.file import check_drawable, write_text
 from ecr_source.report.narrowing import Narrowing
 from ecr_source.report.report import Report, ask_report
 
 HTML, MARKDOWN, JSON = "html", "markdown", "json"
 FORMS = (HTML, MARKDOWN, JSON)
-DEFAULT_OUTPUT = Path("report.html")
+DEFAULT_OUTPUT = "report.html"
 
 
 @dataclass(frozen=True)
 class Request:
     """What the report is to be about, and where it is to go: None is `report.html`, or for text standard output."""
 
-    output: Path | None = None
+    output: str | None = None
     form: str = HTML
     title: str | None = None
     only: Narrowing = field(default_factory=Narrowing)
@@ -54,11 +54,7 @@ def write_report(settings: Settings, request: Request) -> int:
 
 
 def _html() -> Callable[[Report], str]:
-    try:
-        import jinja2  # noqa: F401 (it is looked for before anything is asked)
-        import vl_convert  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError('the report as HTML needs its extra: pip install "ecr-source[report]"') from error
+    check_drawable()
     from ecr_source.report.page import as_html
 
     return as_html
@@ -95,22 +91,9 @@ def _deliver(text: str, report: Report, request: Request) -> None:
         sys.stdout.write(text)
         return
     file = request.output or DEFAULT_OUTPUT
-    _write(file, text)
+    write_text(text, file)
     size = len(text.encode())
     gap = f", {report.gap}" if report.gap else ""
     print_line(Console(), f"report: {file} ({size / 1_000:,.0f} kB{gap})")
     if request.opens:
-        webbrowser.open(file.absolute().as_uri())
-
-
-def _write(file: Path, text: str) -> None:
-    """Writes the file in place of one that is there: whole, or not at all."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        raise ConfigurationError(f'cannot write "{file}": {error.strerror or error}') from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        webbrowser.open(file if "://" in file else Path(file).absolute().as_uri())

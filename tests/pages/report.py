@@ -27,12 +27,16 @@ says. Nothing is called, and nothing is changed. HTML needs the extra: `pip inst
 ![The report on a desktop, in the light: what was read, and the numbers in one look](report-desktop.png)
 
 - `--output FILE`: where it is written, `report.html` by default; a file that is there is replaced when all is written.
+  `s3://bucket/report.html` is an object, written with the credentials of the machine.
 - `--format html`, `markdown` or `json`: a page; text for a chat or a pull request; everything for a program. The last
   two go to standard output, unless a file is named.
 - `--account`, `--region`, `--namespace`: only of these; each repeats, or takes commas. A namespace is what stands
   before a slash in the names of repositories. What would name others is left out.
 - `--title TEXT`: in place of the accounts and regions; that something is incomplete is added to it all the same.
 - `--open`: opens it in the browser.
+
+In Python, `write_report(pipeline, "report.html")` does the same after a `load`; the [DAG](operations.md) for Airflow
+writes one at its end where its parameter `report` says to.
 
 **Each answer has its query beside it**, which `ecr-source query` answers with the same rows, and with those that the
 page has no room for. **The file asks nobody**: style, script and charts are in it, and a Content-Security-Policy

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import orjson
 import pytest
+from moto.server import ThreadedMotoServer
 
+from ecr_source import write_report
 from ecr_source.destinations.reading.duckdb import open_file
+from ecr_source.errors import ConfigurationError
+from tests.cli.terminal import shown_on_terminal
+from tests.conftest import ECR_SOURCE, make_pipeline
 from tests.report.conftest import Report, refused, reporting, written
 from tests.report.registry import load_into
 from tests.server.ecr_server import EcrServer, error, serving
 from tests.warehouse import DATASET, DuckDbFile, Warehouse
+
+
+@contextmanager
+def s3() -> Iterator[str]:
+    """The address of an S3 with an empty bucket `reports`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        address = ":".join(map(str, server.get_host_and_port()))
+        boto3.client("s3", endpoint_url=f"http://{address}", region_name="us-east-1").create_bucket(Bucket="reports")
+        yield address
+    finally:
+        server.stop()
+
 
 LARGEST = 3_000_000
 SAME = ("query", "finding", "missing", "total_rows")
@@ -152,6 +175,29 @@ def test_what_was_not_loaded_says_what_loads_it(tmp_path: Path) -> None:
         "No run has read what it needs: ecr-source run --table images,image_scan_findings does."
     )
     assert figures(read)["critical and high findings"] is None
+
+
+def test_it_goes_into_a_bucket_and_can_be_written_by_a_pipeline(loaded_file: DuckDbFile, tmp_path: Path) -> None:
+    pipeline = make_pipeline(tmp_path / "pipelines", loaded_file)
+    with s3() as endpoint:
+        write_report(pipeline, f"s3://reports/a.html?endpoint_override={endpoint}&scheme=http", title="Ours")
+        client = boto3.client("s3", endpoint_url=f"http://{endpoint}", region_name="us-east-1")
+        page = client.get_object(Bucket="reports", Key="a.html")["Body"].read().decode()
+    assert "<title>Ours — incomplete: 1 of 2 registries</title>" in page
+    with pytest.raises(ConfigurationError, match=r'cannot write "none://a.html": .*none'):
+        write_report(pipeline, "none://a.html")
+
+
+def test_a_terminal_sees_what_is_asked_and_a_browser_opens_what_was_written(
+    loaded_file: DuckDbFile, tmp_path: Path
+) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    env = {**os.environ, **loaded_file.settings, "BROWSER": f"{browser} %s", "TERM": "xterm"}
+    shown = shown_on_terminal([ECR_SOURCE, "report", "--open"], env)
+    assert re.search(r"asking \d+ of \d+: What is incomplete, and why\?|asking \d+ of \d+", shown)
+    assert (tmp_path / "opened").read_text() == f"{(tmp_path / 'report.html').as_uri()}\n"
 
 
 def _but_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
