@@ -68,7 +68,7 @@ lock: .venv/ready ## write requirements.lock anew, with the newest versions that
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) --group bench --output-file tests/bench/requirements.lock
 	$(LOCK) --group docs --output-file tests/docs_site/requirements.lock
-	$(LOCK) pyproject.toml --extra postgres --group airflow --output-file tests/airflow/requirements.lock
+	$(LOCK) pyproject.toml --extra postgres --extra report --group airflow --output-file tests/airflow/requirements.lock
 	$(LOCK) pyproject.toml --extra lake --extra postgres --group stand-ins --output-file tests/stand_ins/requirements.lock
 
 clean: ## delete what was made
