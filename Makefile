@@ -1,4 +1,4 @@
-.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-docs test-stand-ins airflow docs hooks dist check bench pictures lock clean
+.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-docs test-stand-ins airflow docs explore hooks dist check bench pictures lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -37,7 +37,7 @@ airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two work
 
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest
-	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,lake,postgres]" --group dev
+	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[demo,explore,lake,postgres,report]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
 
 test-newest: .venv/ready ## all tests with the newest Python that pyproject.toml allows, or with NEWEST=python3.13
@@ -45,6 +45,9 @@ test-newest: .venv/ready ## all tests with the newest Python that pyproject.toml
 	$(INSTALL) .venv-newest --require-hashes --requirement requirements.lock
 	$(INSTALL) .venv-newest --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/pytest -n auto
+
+explore: .venv/ready ## go on asking what was loaded, in a notebook in the browser
+	$(BIN)/marimo edit pipelines/ecr_explore.py
 
 hooks: .venv/ready ## let ruff and mypy look at each commit
 	$(BIN)/pre-commit install

@@ -55,6 +55,13 @@ copied. Whatever a name holds is shown as text; accounts that were masked are ma
 
 ![The report on a phone, in the dark: the numbers in one look, and findings by severity](report-phone.png)
 
+## To go on asking
+
+`make explore` opens `pipelines/ecr_explore.py`, a [marimo](https://marimo.io) notebook on the same dataset: choose a
+view, sort and filter it, or ask in SQL. It needs the extra: `pip install "ecr-source[explore]"`. A DuckDB file is open
+only while it answers, and nothing can be changed. dlt's own `dlt pipeline ecr show` reads the dataset of a pipeline of
+that name that ran on this machine.
+
 ## What it says
 
 In one look: repositories, images, GB and money a month; critical and high findings, those that an update fixes, those
