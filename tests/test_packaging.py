@@ -32,8 +32,10 @@ def test_the_wheel_runs_in_an_empty_environment_and_is_typed(tmp_path: Path) -> 
     typed = Path(run(python, "-c", code, cwd=tmp_path).strip())
     assert typed.is_file()
     assert typed.is_relative_to(tmp_path)
-    demo = subprocess.run([tmp_path / "empty/bin/ecr-source", "demo"], cwd=tmp_path, capture_output=True, text=True)
-    assert (demo.returncode, demo.stderr) == (
-        2,
-        'ecr-source: the demo needs its extra: pip install "ecr-source[demo]"\n',
-    )
+    for command, what in (("demo", "the demo"), ("report", "the report as HTML")):
+        done = subprocess.run(
+            [tmp_path / "empty/bin/ecr-source", command], cwd=tmp_path, capture_output=True, text=True
+        )
+        needed = f'ecr-source: {what} needs its extra: pip install "ecr-source[{command}]"\n'
+        assert (done.returncode, done.stderr) == (2, needed)
+    assert {"report.css", "report.html.jinja", "report.js"} <= {path.name for path in typed.parent.rglob("assets/*")}

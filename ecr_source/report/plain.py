@@ -32,7 +32,10 @@ def as_json(report: Report) -> str:
         "dataset": report.dataset,
         "made_at": report.made_at,
         "version": report.version,
-        "summary": [{"label": one.label, "value": one.value, "note": one.note or None} for one in report.figures],
+        "summary": [
+            {"label": one.label, "value": one.value, "before": one.before or None, "note": one.note or None}
+            for one in report.figures
+        ],
         "panels": [_panel(part.part.name, answer) for part in report.parts for answer in part.answers],
     }
     return orjson.dumps(document, default=_number, option=orjson.OPT_INDENT_2).decode() + "\n"
@@ -67,7 +70,10 @@ def _markdown(report: Report) -> Iterator[str]:
     only = f", of {_escaped(report.about)} only" if report.about else ""
     yield f"Made on {report.made_at:%Y-%m-%d %H:%M} UTC by ecr-source {report.version}{only}."
     yield ""
-    yield from (f"- {one.label}: **{f'{one.text} {one.unit}'.strip()}** {one.note}".rstrip() for one in report.figures)
+    yield from (
+        f"- {one.label}: **{f'{one.text} {one.unit}'.strip()}** {' '.join((one.before, one.note)).strip()}".rstrip()
+        for one in report.figures
+    )
     for part in report.parts:
         yield from ("", f"## {part.part.title}")
         for answer in part.answers:

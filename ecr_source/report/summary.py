@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ecr_source.report.panel import BYTES, DOLLARS, NUMBER, UNKNOWN, Column, Panel, Row, counted, total
@@ -49,17 +49,22 @@ class Shown:
 
 def _of_storage(label: str, column: str, kind: str = NUMBER, unit: str = "") -> Figure:
     def value(rows: Rows, scopes: Rows) -> Any:
-        return total(rows, column) if rows or not never_listed(scopes) else None
+        is_told = any(row[column] is not None for row in rows) if rows else not never_listed(scopes)
+        return total(rows, column) if is_told else None
 
-    return Figure(label, [storage.NAMESPACES, trust.SCOPES], value, _unread, kind, unit)
+    return Figure(label, [storage.NAMESPACES, trust.SCOPES], value, _unread_images, kind, unit)
 
 
-def _unread(rows: Rows, scopes: Rows) -> str:
-    registries, repositories = never_listed(scopes), total(rows, "unread_repositories")
-    of_registries = [counted(registries, "registry", "registries")] if registries else []
-    of_repositories = [f"the images of {counted(repositories, 'repository', 'repositories')}"] if repositories else []
-    unread = " and ".join([*of_registries, *of_repositories])
-    return f"without {unread}, not read" if unread else ""
+def _unread_registries(_: Rows, scopes: Rows) -> str:
+    registries = never_listed(scopes)
+    return f"without {counted(registries, 'registry', 'registries')}, not read" if registries else ""
+
+
+def _unread_images(rows: Rows, scopes: Rows) -> str:
+    repositories = total(rows, "unread_repositories")
+    if repositories and not never_listed(scopes):
+        return f"without {counted(repositories, 'repository', 'repositories')}, not read"
+    return _unread_registries(rows, scopes)
 
 
 def _of_findings(label: str, column: str, before: Callable[[Rows], str] = lambda _: "") -> Figure:
@@ -87,11 +92,11 @@ def _open(rows: Rows, unread: Rows, scopes: Rows) -> int | None:
     return len(repositories) if repositories or not (unread or never_listed(scopes)) else None
 
 
-def _unread_policies(_: Rows, unread: Rows, scopes: Rows) -> str:
+def _unread_policies(rows: Rows, unread: Rows, scopes: Rows) -> str:
     policies = total(unread, "repositories")
-    if never_listed(scopes):
-        return f"without {counted(never_listed(scopes), 'registry', 'registries')}, not read"
-    return f"without {counted(policies, 'repository', 'repositories')} whose policy is not known" if policies else ""
+    if policies and not never_listed(scopes):
+        return f"without {counted(policies, 'repository', 'repositories')} whose policy is not known"
+    return _unread_registries(rows, scopes)
 
 
 def _unknown_controls(rows: Rows) -> str:
@@ -106,7 +111,7 @@ def _open_a_week_before(weeks: Rows) -> str:
 
 
 FIGURES = (
-    _of_storage("repositories", "repositories"),
+    replace(_of_storage("repositories", "repositories"), note=_unread_registries),
     _of_storage("images", "images"),
     _of_storage("stored at most", "bytes_upper_bound", BYTES, "GB"),
     _of_storage("a month at most", "usd_per_month_upper_bound", DOLLARS, "USD"),

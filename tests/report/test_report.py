@@ -101,7 +101,7 @@ def test_what_could_not_be_read_is_said_first_and_is_unknown_in_the_numbers(repo
     (gap,) = panels(read)["gaps"]["rows"]
     assert (gap["region"], gap["last_status"], gap["excepted_repositories"]) == ("eu-west-1", "partial", 1)
     notes = {figure["label"]: figure["note"] for figure in read["summary"]}
-    assert notes["images"] == "without the images of 1 repository, not read"
+    assert notes["images"] == "without 1 repository, not read"
     page = written(report("--output", "page.html"), tmp_path / "page.html")
     assert "<title>Amazon ECR: 123456789012, 2 regions — incomplete: 1 of 2 registries</title>" in page
     assert page.index("incomplete: 1 of 2 registries.</strong>") < page.index("<main>")
@@ -119,6 +119,17 @@ def test_where_nothing_could_be_read_nothing_is_fine(tmp_path: Path) -> None:
     assert read["incomplete"] == "incomplete: 1 of 1 registries"
     known = {label: value for label, value in figures(read).items() if value is not None}
     assert known == {"failing controls": 1}  # of the registry, whose rules of replication could be read
+
+
+def test_images_that_were_not_read_are_not_none(tmp_path: Path) -> None:
+    file = DuckDbFile(tmp_path / "ecr.duckdb")
+    with serving() as server:
+        server.registry().put("api")
+        server.fail(error("AccessDeniedException", "not you"), operation="DescribeImages")
+        load_into(file, server, tmp_path, regions=["eu-west-1"])
+    told = figures(document(reporting(file)))
+    assert told["repositories"] == 1
+    assert {told[name] for name in ("images", "stored at most", "a month at most", "of these in use")} == {None}
 
 
 @pytest.mark.parametrize("names", [[], ["api"]], ids=["none", "one"])
