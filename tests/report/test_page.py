@@ -145,6 +145,10 @@ def test_no_table_is_cut_on_paper(page: Page) -> None:
     )
     assert cut == []
     assert page.locator("nav").is_hidden()
+    # A head is repeated on each page where it may not break, and has no box of a button in it.
+    heads = page.locator("thead").evaluate_all("all => all.map(one => getComputedStyle(one).breakInside)")
+    buttons = page.locator("th button").evaluate_all("all => all.map(one => getComputedStyle(one).display)")
+    assert ({*heads}, {*buttons}) == ({"avoid"}, {"contents"})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

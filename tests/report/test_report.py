@@ -121,13 +121,16 @@ def test_where_nothing_could_be_read_nothing_is_fine(tmp_path: Path) -> None:
     assert known == {"failing controls": 1}  # of the registry, whose rules of replication could be read
 
 
-def test_images_that_were_not_read_are_not_none(tmp_path: Path) -> None:
+def test_what_was_not_read_is_not_none(tmp_path: Path) -> None:
     file = DuckDbFile(tmp_path / "ecr.duckdb")
     with serving() as server:
         server.registry().put("api")
-        server.fail(error("AccessDeniedException", "not you"), operation="DescribeImages")
+        for operation in ("DescribeImages", "GetRegistryPolicy"):
+            server.fail(error("AccessDeniedException", "not you"), operation=operation)
         load_into(file, server, tmp_path, regions=["eu-west-1"])
-    told = figures(document(reporting(file)))
+    read = document(reporting(file))
+    told = figures(read)
+    assert panels(read)["registry-access"]["finding"] == "1 setting not known"
     assert told["repositories"] == 1
     assert {told[name] for name in ("images", "stored at most", "a month at most", "of these in use")} == {None}
 

@@ -117,13 +117,11 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4""",
 def _registries(rows: Sequence[Row]) -> str:
     if not rows:
         return "No registry has a policy, replicates, or pulls through a cache"
-    kinds = [str(row["kind"]) for row in rows]
-    names = {
-        "policy": "policy principal",
-        "replication": "replication destination",
-        "pull_through": "pull-through rule",
-    }
-    return ", ".join(counted(kinds.count(kind), name) for kind, name in names.items() if kind in kinds)
+    kinds = [row["kind"] for row in rows if row["access"] == "stated"]
+    names = {"policy": "policy principal", "replication": "replication target", "pull_through": "pull-through rule"}
+    told = [counted(kinds.count(kind), name) for kind, name in names.items() if kind in kinds]
+    unknown = len(rows) - len(kinds)
+    return ", ".join([*told, *([f"{counted(unknown, 'setting')} not known"] if unknown else [])])
 
 
 REGISTRIES = Panel(
