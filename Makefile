@@ -1,4 +1,4 @@
-.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-docs test-stand-ins airflow docs hooks dist check bench lock clean
+.PHONY: help demo test test-nightly test-lowest test-newest test-airflow test-docs test-stand-ins airflow docs explore hooks dist check bench pictures lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -37,7 +37,7 @@ airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two work
 
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest
-	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[lake,postgres]" --group dev
+	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[explore,lake,postgres,report]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
 
 test-newest: .venv/ready ## all tests with the newest Python that pyproject.toml allows, or with NEWEST=python3.13
@@ -45,6 +45,9 @@ test-newest: .venv/ready ## all tests with the newest Python that pyproject.toml
 	$(INSTALL) .venv-newest --require-hashes --requirement requirements.lock
 	$(INSTALL) .venv-newest --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/pytest -n auto
+
+explore: .venv/ready ## go on asking what was loaded, in a notebook in the browser
+	$(BIN)/marimo edit pipelines/ecr_explore.py
 
 hooks: .venv/ready ## let ruff and mypy look at each commit
 	$(BIN)/pre-commit install
@@ -58,6 +61,9 @@ check: .venv/ready ## lint, strict types, and the workflows
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --strict-collection --quiet --no-progress .github
 
+pictures: .venv/ready ## take the pictures of docs/report.md anew; needs Chromium
+	$(BIN)/python -m tests.report.pictures
+
 bench: .venv/ready .venv-bench/ready ## time this project beside the other ways, and write docs/performance.md
 	$(BIN)/python -m tests.bench
 
@@ -65,7 +71,7 @@ lock: .venv/ready ## write requirements.lock anew, with the newest versions that
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) --group bench --output-file tests/bench/requirements.lock
 	$(LOCK) --group docs --output-file tests/docs_site/requirements.lock
-	$(LOCK) pyproject.toml --extra postgres --group airflow --output-file tests/airflow/requirements.lock
+	$(LOCK) pyproject.toml --extra postgres --extra report --group airflow --output-file tests/airflow/requirements.lock
 	$(LOCK) pyproject.toml --extra lake --extra postgres --group stand-ins --output-file tests/stand_ins/requirements.lock
 
 clean: ## delete what was made

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ecr_source.loading.distributed import find_mode, find_scopes, load_scopes, write_ledger
     from ecr_source.loading.load import load
     from ecr_source.loading.source import ecr_source, read_outcome
+    from ecr_source.report.file import write_report
 
 __all__ = [
     "Outcome",
@@ -29,6 +30,7 @@ __all__ = [
     "postgres",
     "read_outcome",
     "write_ledger",
+    "write_report",
 ]
 
 _HOME = {
@@ -41,6 +43,7 @@ _HOME = {
     "postgres": "ecr_source.destinations.postgres",
     "read_outcome": "ecr_source.loading.source",
     "write_ledger": "ecr_source.loading.distributed",
+    "write_report": "ecr_source.report.file",
 }
 
 

@@ -42,6 +42,9 @@ PARAMS = {
         None, type=["null", "string"], title="Airflow connection to it, if it has a URL; else dlt's configuration"
     ),
     "dataset": Param("aws_ecr", type="string", title="Schema of the tables"),
+    "report": Param(
+        None, type=["null", "string"], title="Where to write a report at the end: a path, or s3://bucket/…"
+    ),
     "scopes_per_task": Param(1, type="integer", minimum=1, title="More, where there are thousands of scopes"),
 }
 
@@ -107,8 +110,8 @@ def ecr() -> None:
 
     @task(trigger_rule="all_done")
     def write_ledger(batches: list[Batch] | None, loads: Any) -> None:
-        """Writes what came of all scopes; fails if one of them is incomplete, and names it."""
-        from ecr_source import Outcome
+        """Writes what came of all scopes, and the report; fails if one of them is incomplete, and names it."""
+        from ecr_source import Outcome, write_report
         from ecr_source import write_ledger as write
         from ecr_source.errors import IncompleteRun
 
@@ -120,6 +123,8 @@ def ecr() -> None:
         lost = [scope for batch in batches if batch["number"] not in outcomes for scope in batch["scopes"]]
         with _pipeline("ecr_ledger", params) as pipeline:
             outcome = write(pipeline, context["run_id"], outcomes.values(), lost, **_settings(params))
+            if params["report"]:
+                write_report(pipeline, params["report"])
         try:
             outcome.raise_on_incomplete()
         except IncompleteRun as incomplete:

@@ -41,8 +41,8 @@ ECR_SOURCE = str(Path(sys.executable).parent / "ecr-source")
 
 SHARING = {
     *("test_failures.py", "test_lake.py", "test_masked_accounts.py", "test_permissions.py", "test_postgres_outages.py"),
-    *("test_promises.py", "test_query.py", "test_questions.py", "test_simulate_lifecycle.py", "test_storms.py"),
-    "test_tables.py",
+    *("test_page.py", "test_promises.py", "test_query.py", "test_questions.py", "test_report.py"),
+    *("test_simulate_lifecycle.py", "test_storms.py", "test_tables.py"),
 }
 """Files whose tests share what is costly to make: one process runs all of a file. Other tests go to whoever is free."""
 

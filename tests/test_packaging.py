@@ -33,3 +33,7 @@ def test_the_wheel_runs_in_an_empty_environment_and_is_typed(tmp_path: Path) -> 
     assert typed.is_file()
     assert typed.is_relative_to(tmp_path)
     assert "CVE-2025-1001" in run(tmp_path / "empty/bin/ecr-source", "demo", cwd=tmp_path)
+    done = subprocess.run([tmp_path / "empty/bin/ecr-source", "report"], cwd=tmp_path, capture_output=True, text=True)
+    needed = 'ecr-source: the report as HTML needs its extra: pip install "ecr-source[report]"\n'
+    assert (done.returncode, done.stderr) == (2, needed)
+    assert {"report.css", "report.html.jinja", "report.js"} <= {path.name for path in typed.parent.rglob("assets/*")}

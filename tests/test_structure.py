@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "ecr_source"
 
-PACKAGES = ["catalog", "aws", "extract", "destinations", "loading", "cli"]
+PACKAGES = ["catalog", "aws", "extract", "destinations", "loading", "report", "cli"]
 """A package imports from those before it only. What lies beside them, in the root, all may import."""
 
 ALIASES = {"source", "postgres_destination"}

@@ -1,4 +1,4 @@
-"""What people type: `ecr-source run`, `plan`, `check`, `iam-policy`, `tables`, `query`, `demo` and so on."""
+"""What people type: `ecr-source run`, `plan`, `check`, `iam-policy`, `tables`, `query`, `report`, `demo` and so on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ecr_source.cli.options import with_settings
-from ecr_source.loading.settings import QUERY, SIMULATE, Settings, declarations
+from ecr_source.loading.settings import QUERY, REPORT, SIMULATE, Settings, declarations
 
 # dlt, boto3 and pyarrow take a second to import; the commands import what they need, so that --help need not wait.
 app = typer.Typer(
@@ -185,6 +185,45 @@ def query_command(
     from ecr_source.cli.query_report import Answer, Question, query_and_report
 
     return query_and_report(settings, Question(question, lists, described), Answer(form, output, limit))
+
+
+@app.command(REPORT)
+@with_settings(REPORT)
+def report_command(
+    settings: Settings,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<path>",
+            help="The file to write, or the URL of one in a bucket: s3://….",
+            show_default="report.html; standard output for the other formats",
+        ),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="html, markdown or json.")] = "html",
+    title: Annotated[str | None, typer.Option(help="Its title.", show_default="the accounts and regions")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Only of this account; repeatable.")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="Only of this region; repeatable.")] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(help="Only of the repositories whose names begin with this and a slash; repeatable."),
+    ] = None,
+    opens: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> int:
+    """Write a report of all that was loaded, as one file to read offline: nothing is called, and nothing is changed.
+
+    What can be trusted, what is vulnerable, exposed, against the rules, costly, and what changed; each answer with the
+    query that gives it. HTML needs the extra `report`.
+
+    ecr-source report --namespace team-a --title "Team A" --output team-a.html
+
+    Exit codes: 0 written; 2 wrong usage, nothing was loaded, or the file cannot be written; 3 the database cannot be
+    reached, or a run holds it.
+    """
+    from ecr_source.cli.report_document import Request, write_report
+    from ecr_source.report.narrowing import Narrowing
+
+    only = Narrowing(*map(declarations()["regions"].listed, (account or (), region or (), namespace or ())))
+    return write_report(settings, Request(output, form, title, only, opens))
 
 
 @app.command(SIMULATE)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 import typer
 
 from ecr_source.loading.quiet_configuration import settings_without_dlt
-from ecr_source.loading.settings import QUERY, Declaration, declarations
+from ecr_source.loading.settings import QUERY, REPORT, Declaration, declarations
 
 if TYPE_CHECKING:
     from ecr_source.loading.settings import Settings
@@ -32,8 +32,10 @@ def with_settings(command: str) -> Callable[[Callable[..., int]], Callable[..., 
             settings = _resolved(command, given)
             raise typer.Exit(function(settings, **{name: options[name] for name in own}))
 
-        # What typer reads: the signature and the annotations.
-        parameters = [_parameter(declaration, command) for declaration in declarations().values()]
+        # What typer reads: the signature and the annotations. An option of its own stands for that of a setting.
+        of_its_own = {f"--{name}" for name in own}
+        declared = [one for one in declarations().values() if one.option not in of_its_own]
+        parameters = [_parameter(declaration, command) for declaration in declared]
         parameters += [one.replace(kind=one.KEYWORD_ONLY, annotation=hints[name]) for name, one in own.items()]
         typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         typed.__annotations__ = {}
@@ -50,7 +52,7 @@ def _resolved(command: str, given: dict[str, Any]) -> Settings:
     try:
         if foreign:
             raise ConfigurationError(f"{', '.join(foreign)} means nothing to {command}: leave it out")
-        if command == QUERY and (settings := settings_without_dlt(given)):
+        if command in (QUERY, REPORT) and (settings := settings_without_dlt(given)):
             return settings
         from ecr_source.cli.typed import check_typed
 

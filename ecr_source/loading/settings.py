@@ -29,7 +29,10 @@ QUERY = "query"
 SIMULATE = "simulate-lifecycle"
 """The command that judges what was loaded by a lifecycle policy that is not there yet."""
 
-_LOADED = RUN | {QUERY, SIMULATE}
+REPORT = "report"
+"""The command that writes a report of what was loaded."""
+
+_LOADED = RUN | {QUERY, SIMULATE, REPORT}
 
 OF_THE_DESTINATION = {"destination", "database", "dataset"}
 """The settings that are no arguments of `ecr_source`: there the pipeline says them."""

@@ -168,11 +168,13 @@ def test_the_dag_loads_every_scope_and_writes_one_ledger(scheduled: Airflow, pos
     assert postgres.rows(scheduled.warehouse, fresh) == [(2,)]
 
 
-def test_the_last_task_fails_and_names_what_is_incomplete(
-    scheduled: Airflow, server: EcrServer, postgres: Postgres
+def test_the_last_task_writes_a_report_fails_and_names_what_is_incomplete(
+    scheduled: Airflow, server: EcrServer, postgres: Postgres, tmp_path: Path
 ) -> None:
     server.fail(DENIED, region="us-east-1")
-    assert trigger(scheduled, "denied") == "failed"
+    report = tmp_path / "report.html"
+    assert trigger(scheduled, "denied", report=str(report)) == "failed"
+    assert f"<title>Amazon ECR: {ACCOUNT}, 2 regions — incomplete: 1 of 2 registries</title>" in report.read_text()
     sentence = f"cannot call ecr:DescribeRepositories in {ACCOUNT}/us-east-1: access denied"
     assert sentence in scheduled.log_of("denied", "write_ledger")
     assert postgres.rows(scheduled.warehouse, "SELECT DISTINCT region FROM denied.repositories") == [("eu-west-1",)]

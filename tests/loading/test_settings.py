@@ -19,7 +19,7 @@ from ecr_source import ecr_source
 from ecr_source.catalog import DEFAULT_GROUPS, select_tables
 from ecr_source.cli.commands import app
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.settings import ALL, NO_ARGUMENTS, QUERY, RUN, SIMULATE, Settings, declarations
+from ecr_source.loading.settings import ALL, NO_ARGUMENTS, QUERY, REPORT, RUN, SIMULATE, Settings, declarations
 from tests.conftest import ECR_SOURCE, Row, environment
 from tests.pages.settings import PAGE, page
 from tests.server.ecr_server import EcrServer
@@ -90,7 +90,7 @@ def test_a_plan_is_of_the_tables_that_the_configuration_chooses(ecr: Ecr) -> Non
 
 
 def test_commands_without_settings_stay_as_they_are() -> None:
-    assert {command.name for command in app.registered_commands} == ALL | {QUERY, SIMULATE, "tables", "demo"}
+    assert {command.name for command in app.registered_commands} == ALL | {QUERY, REPORT, SIMULATE, "tables", "demo"}
 
 
 LISTED = {

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ecr_source.loading.settings import NO_ARGUMENTS, OF_THE_DESTINATION, QUERY, SIMULATE, Declaration, declarations
+from ecr_source.loading.settings import (
+    NO_ARGUMENTS,
+    OF_THE_DESTINATION,
+    QUERY,
+    REPORT,
+    SIMULATE,
+    Declaration,
+    declarations,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+
+_OTHERS = ("check", "iam-policy", QUERY, REPORT, SIMULATE)
 
 _TOP = """\
 # Settings
@@ -29,7 +39,7 @@ without findings; but not what is configured, where an option or an argument of 
 are written into the views: of two people with different settings on one dataset the one has the say whose run was last,
 and `query` shows what that one said. Only of a lake, which has no views, `query` reckons by its own configuration.
 
-`run` and `plan` take every option; `check`, `iam-policy` and `query` those that mean something to them, and
+`run` and `plan` take every option; `check`, `iam-policy`, `query` and `report` those that mean something to them, and
 refuse the others.
 """
 
@@ -44,7 +54,11 @@ def _table() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for declaration in declarations().values():
         setting = declaration.setting
-        also = [f"`{command}`" for command in ("check", "iam-policy", QUERY, SIMULATE) if command in setting.commands]
+        also = [
+            f"`{command}`"
+            for command in ("check", "iam-policy", QUERY, REPORT, SIMULATE)
+            if command in setting.commands
+        ]
         meaning = setting.meaning + _no_argument(declaration)
         cells = [f"`{declaration.name}`", f"`{declaration.option}`", _default(declaration), meaning, ", ".join(also)]
         yield f"| {' | '.join(cells)} |"

@@ -57,6 +57,7 @@ def configuration() -> str:
         '"README.md"',
         '"questions.md"',
         '"query.md"',
+        '"report.md"',
         _section_of(
             "Views", ['"views.md"', *(f'"views/{one.name}.md"' for one in views().values() if not one.is_part)]
         ),

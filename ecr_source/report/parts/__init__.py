@@ -1,0 +1,23 @@
+"""The parts of the report, in the order in which they stand: each a module with its questions."""
+
+from __future__ import annotations
+
+from ecr_source.report.parts import (
+    changes,
+    controls,
+    exposure,
+    provenance,
+    storage,
+    trust,
+    vulnerabilities,
+)
+
+PARTS = (
+    trust.PART,
+    vulnerabilities.PART,
+    exposure.PART,
+    controls.PART,
+    storage.PART,
+    changes.PART,
+    provenance.PART,
+)
