@@ -20,10 +20,13 @@ from ecr_source.cli.demo_registry.contents import REGISTRIES
 from ecr_source.cli.demo_registry.endpoint import serving
 from ecr_source.cli.demo_registry.registry import WEEK
 from ecr_source.cli.invocation import command
+from ecr_source.cli.report_document import Request, write_report
 from ecr_source.cli.run_report import run_and_report, run_or_refuse
+from ecr_source.errors import ConfigurationError
 from ecr_source.loading.kept_settings import DEMO_ACCOUNT
 from ecr_source.loading.settings import Settings
 from ecr_source.printing import print_grid, print_line
+from ecr_source.report.file import check_drawable
 
 TABLES = (
     "default",
@@ -67,11 +70,24 @@ def demo(database: Path) -> int:
                 print_line(console, line)
             answer = connection.execute(sql)
             print_grid(console, [column[0] for column in answer.description or ()], answer.fetchall())
+    print_line(console, "")
+    code = _write_report(database)
     changes = shlex.join(["query", "--database", str(database), "ecr_changes"])
     next_lines = (f"{command()} {typed}" for typed in (changes, *OWN_ACCOUNT))
     for line in ("", "What changed in a week, and then your own account, into ecr.duckdb:", "", *next_lines):
         print_line(console, line)
     return code
+
+
+def _write_report(database: Path) -> int:
+    """Writes the report beside the database, and returns the exit code; where that takes an extra, says which."""
+    try:
+        check_drawable()
+    except ConfigurationError as error:
+        print_line(Console(), f"no report: {error}")
+        return 0
+    settings = Settings.of({"destination": "duckdb", "database": str(database), "dataset": "aws_ecr"})
+    return write_report(settings, Request(output=str(database.with_suffix(".html"))))
 
 
 def load_two_weeks(into: Mapping[str, str]) -> int:

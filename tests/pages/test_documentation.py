@@ -28,12 +28,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def settled(text: str) -> str:
-    """`text` without what differs from run to run: ports, seconds, and which scope is the first that has ended."""
+    """`text` without what differs from run to run: ports, seconds, sizes, and which scope is the first that ended."""
     text = re.sub(r"^(reading |loading .*: ).*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^read \d+ of ", "read N of ", text, flags=re.MULTILINE)
     text = re.sub(r"(read .*\n)+", lambda lines: "".join(sorted(lines[0].splitlines(keepends=True))), text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     text = re.sub(r"changed since .* ago", "changed since SECONDS ago", text)
+    text = re.sub(r"\(\d+ kB\)", "(SIZE)", text)
     return re.sub(r"(?<=  )\d+\.\d\d(?=  |$)", "SECONDS", text, flags=re.MULTILINE)
 
 
