@@ -12,7 +12,7 @@ WITH rule_counts AS (
     GROUP BY registry_id, region, owner_name
 ),
 
-policies AS (
+written AS (
     SELECT
         lifecycle_policies.registry_id,
         lifecycle_policies.region,
@@ -37,7 +37,7 @@ SELECT
     registry_id,
     region,
     repository_name,
-    coalesce(policies.policy_state, 'none') AS policy_state,
-    coalesce(asked.extracted_at, policies.extracted_at) AS policy_as_of
-FROM policies
+    coalesce(written.policy_state, 'none') AS policy_state,
+    coalesce(asked.extracted_at, written.extracted_at) AS policy_as_of
+FROM written
 FULL JOIN asked USING (registry_id, region, repository_name)
