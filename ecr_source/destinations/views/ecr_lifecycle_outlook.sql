@@ -53,12 +53,12 @@ summed AS (
         sum(CASE WHEN place = 'transition later' THEN bytes_upper_bound ELSE 0 END) AS archiving_bytes_later,
         sum(
             CASE
-                WHEN place IS NOT NULL AND action = 'expire' AND stored_in = 'standard' THEN bytes_upper_bound ELSE 0
+                WHEN place IS NOT NULL AND action = 'expire' AND storage_class = 'standard' THEN bytes_upper_bound ELSE 0
             END
         ) AS leaving_standard,
         sum(
             CASE
-                WHEN place IS NOT NULL AND action = 'expire' AND stored_in = 'archive' THEN bytes_upper_bound ELSE 0
+                WHEN place IS NOT NULL AND action = 'expire' AND storage_class = 'archive' THEN bytes_upper_bound ELSE 0
             END
         ) AS leaving_archive,
         count(CASE WHEN place IS NOT NULL AND is_held_by_index IS NULL THEN 1 END) AS perhaps_held_images,

@@ -1,8 +1,10 @@
 -- Which rule of its lifecycle policy does an image fall to, and when does that act? A row for each image of a
 -- repository that has a policy, or may have: a part of views, not one of them.
 --
--- repository_number: The repository, by its number in lifecycle_repositories.
--- stored_in: The storage class that it is in: standard, or archive.
+-- may_hold: Whether it may hold images that it refers to: it is a manifest list, or nobody knows what it is, and not
+--   archived.
+-- storage_class: The one that it is in: standard, or archive.
+-- policy_as_of: When the lifecycle policy was read; NULL where it was not.
 -- rule_priority: The rule that it falls to, which is the first whose tags and storage class fit it, whether that acts
 --   or not. NULL if none does.
 -- action: What that rule does with what it acts on: expire, or transition to the archive.
@@ -13,39 +15,32 @@
 
 -- The semantics are those of https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html and
 -- https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
-WITH numbered AS (
-    SELECT * FROM lifecycle_repositories
-),
-
 -- A prefix is compared as it stands; of a pattern only the asterisk means anything.
-patterns AS (
+WITH patterns AS (
     SELECT
-        numbered.repository_number,
-        numbered.registry_id,
-        numbered.region,
-        numbered.repository_name,
-        lifecycle_policy_rule_tag_matches.rule_priority,
-        lifecycle_policy_rule_tag_matches.match_type,
-        lifecycle_policy_rule_tag_matches.match_value,
+        registry_id,
+        region,
+        owner_name AS repository_name,
+        rule_priority,
+        match_type,
+        match_value,
         replace(replace(replace(replace(match_value, '!', '!!'), '%', '!%'), '_', '!_'), '*', '%') AS like_pattern
     FROM lifecycle_policy_rule_tag_matches
-    JOIN numbered
-        ON numbered.registry_id = lifecycle_policy_rule_tag_matches.registry_id
-        AND numbered.region = lifecycle_policy_rule_tag_matches.region
-        AND numbered.repository_name = lifecycle_policy_rule_tag_matches.owner_name
-    WHERE lifecycle_policy_rule_tag_matches.owner_type = 'repository'
+    WHERE owner_type = 'repository'
 ),
 
 pattern_counts AS (
-    SELECT repository_number, rule_priority, count(*) AS patterns
+    SELECT registry_id, region, repository_name, rule_priority, count(*) AS patterns
     FROM patterns
-    GROUP BY repository_number, rule_priority
+    GROUP BY registry_id, region, repository_name, rule_priority
 ),
 
 -- What is not understood of a rule may be what keeps it from an image: it is taken to fit all.
-rules AS (
+rules AS NOT MATERIALIZED (
     SELECT
-        numbered.repository_number,
+        lifecycle_policy_rules.registry_id,
+        lifecycle_policy_rules.region,
+        lifecycle_policy_rules.owner_name AS repository_name,
         lifecycle_policy_rules.rule_priority,
         lifecycle_policy_rules.tag_status,
         coalesce(lifecycle_policy_rules.storage_class, 'standard') AS storage_class,
@@ -74,21 +69,22 @@ rules AS (
             false
         ) AS is_understood
     FROM lifecycle_policy_rules
-    JOIN numbered
-        ON numbered.registry_id = lifecycle_policy_rules.registry_id
-        AND numbered.region = lifecycle_policy_rules.region
-        AND numbered.repository_name = lifecycle_policy_rules.owner_name
     LEFT JOIN pattern_counts
-        ON pattern_counts.repository_number = numbered.repository_number
+        ON pattern_counts.registry_id = lifecycle_policy_rules.registry_id
+        AND pattern_counts.region = lifecycle_policy_rules.region
+        AND pattern_counts.repository_name = lifecycle_policy_rules.owner_name
         AND pattern_counts.rule_priority = lifecycle_policy_rules.rule_priority
-    WHERE lifecycle_policy_rules.owner_type = 'repository' AND numbered.policy_state = 'read'
+    WHERE lifecycle_policy_rules.owner_type = 'repository'
 ),
 
 -- The times that rules go by, of an image that was restored from the archive those since then.
-timed AS (
+timed AS NOT MATERIALIZED (
     SELECT
-        numbered.repository_number,
-        numbered.policy_state,
+        images.registry_id,
+        images.region,
+        images.repository_name,
+        coalesce(lifecycle_policy_states.policy_state, 'not_read') AS policy_state,
+        lifecycle_policy_states.policy_as_of,
         images.image_digest,
         images.image_status,
         images.is_manifest_list,
@@ -100,7 +96,7 @@ timed AS (
         images.last_archived_at,
         images.extracted_at,
         coalesce(images.tag_count, 0) = 0 AS is_untagged,
-        CASE WHEN images.image_status = 'ARCHIVED' THEN 'archive' ELSE 'standard' END AS stored_in,
+        CASE WHEN images.image_status = 'ARCHIVED' THEN 'archive' ELSE 'standard' END AS storage_class,
         coalesce(images.last_activated_at, images.image_pushed_at) AS pushed_at,
         CASE
             WHEN images.last_activated_at > images.last_recorded_pull_time THEN images.last_activated_at
@@ -108,18 +104,18 @@ timed AS (
         END AS pulled_at,
         coalesce(images.last_activated_at, images.image_pushed_at, to_timestamp(0)) AS counted_at
     FROM images
-    JOIN numbered USING (registry_id, region, repository_name)
+    LEFT JOIN lifecycle_policy_states USING (registry_id, region, repository_name)
+    WHERE coalesce(lifecycle_policy_states.policy_state, '') <> 'none'
 ),
 
 -- All patterns or prefixes of a rule must be found among the tags of an image.
 tagged AS (
-    SELECT
-        matched.repository_number,
-        matched.image_digest,
-        matched.rule_priority
+    SELECT registry_id, region, repository_name, image_digest, rule_priority, rules.storage_class
     FROM (
         SELECT
-            patterns.repository_number,
+            image_tags.registry_id,
+            image_tags.region,
+            image_tags.repository_name,
             image_tags.image_digest,
             patterns.rule_priority,
             count(DISTINCT patterns.match_value) AS patterns
@@ -131,99 +127,102 @@ tagged AS (
                     THEN substr(image_tags.image_tag, 1, length(patterns.match_value)) = patterns.match_value
                 ELSE image_tags.image_tag LIKE patterns.like_pattern ESCAPE '!'
             END
-        GROUP BY patterns.repository_number, image_tags.image_digest, patterns.rule_priority
+        GROUP BY
+            image_tags.registry_id,
+            image_tags.region,
+            image_tags.repository_name,
+            image_tags.image_digest,
+            patterns.rule_priority
     ) AS matched
-    JOIN rules
-        ON rules.repository_number = matched.repository_number
-        AND rules.rule_priority = matched.rule_priority
-        AND rules.patterns = matched.patterns
+    JOIN rules USING (registry_id, region, repository_name, rule_priority, patterns)
 ),
 
 first_tagged AS (
-    SELECT
-        tagged.repository_number,
-        tagged.image_digest,
-        rules.storage_class,
-        min(tagged.rule_priority) AS rule_priority
+    SELECT registry_id, region, repository_name, image_digest, storage_class, min(rule_priority) AS rule_priority
     FROM tagged
-    JOIN rules USING (repository_number, rule_priority)
-    GROUP BY tagged.repository_number, tagged.image_digest, rules.storage_class
+    GROUP BY registry_id, region, repository_name, image_digest, storage_class
 ),
 
 first_of_any AS (
     SELECT
-        repository_number,
+        registry_id,
+        region,
+        repository_name,
         storage_class,
         min(CASE WHEN tag_status = 'any' OR NOT is_understood THEN rule_priority END) AS rule_of_tagged,
         min(CASE WHEN tag_status IN ('any', 'untagged') OR NOT is_understood THEN rule_priority END)
             AS rule_of_untagged
     FROM rules
-    GROUP BY repository_number, storage_class
+    GROUP BY registry_id, region, repository_name, storage_class
 ),
 
 claimed AS (
     SELECT
         timed.*,
         CASE
-            WHEN first_tagged.rule_priority IS NULL THEN of_any.rule_priority
-            WHEN of_any.rule_priority IS NULL THEN first_tagged.rule_priority
-            ELSE least(first_tagged.rule_priority, of_any.rule_priority)
+            WHEN timed.policy_state = 'read'
+                THEN least(
+                    first_tagged.rule_priority,
+                    CASE
+                        WHEN timed.is_untagged THEN first_of_any.rule_of_untagged
+                        ELSE first_of_any.rule_of_tagged
+                    END
+                )
         END AS rule_priority
     FROM timed
-    LEFT JOIN first_tagged
-        ON first_tagged.repository_number = timed.repository_number
-        AND first_tagged.image_digest = timed.image_digest
-        AND first_tagged.storage_class = timed.stored_in
+    LEFT JOIN first_tagged USING (registry_id, region, repository_name, image_digest, storage_class)
+    LEFT JOIN first_of_any USING (registry_id, region, repository_name, storage_class)
+),
+
+-- A rule that keeps as many images as there are acts on none. Of an outer join Postgres knows how many rows there are at
+-- least; an inner one by several columns it takes for a single row, and goes through all images for each.
+exceeded AS NOT MATERIALIZED (
+    SELECT rules.*
+    FROM rules
     LEFT JOIN (
-        SELECT repository_number, storage_class, true AS is_untagged, rule_of_untagged AS rule_priority
-        FROM first_of_any
-        UNION ALL
-        SELECT repository_number, storage_class, false AS is_untagged, rule_of_tagged AS rule_priority
-        FROM first_of_any
-    ) AS of_any
-        ON of_any.repository_number = timed.repository_number
-        AND of_any.storage_class = timed.stored_in
-        AND of_any.is_untagged = timed.is_untagged
+        SELECT registry_id, region, repository_name, storage_class, count(*) AS images
+        FROM timed
+        GROUP BY registry_id, region, repository_name, storage_class
+    ) AS contents USING (registry_id, region, repository_name, storage_class)
+    WHERE rules.count_type = 'imageCountMoreThan' AND rules.count_number < coalesce(contents.images, 0)
 ),
 
 -- A rule that counts counts those, too, that have fallen to a rule before it. Where two were pushed at once, AWS does
 -- not say which one goes.
 counted AS (
     SELECT
-        timed.repository_number,
-        rules.rule_priority,
-        rules.count_number,
+        timed.registry_id,
+        timed.region,
+        timed.repository_name,
+        timed.image_digest,
         timed.counted_at,
-        timed.image_digest
+        exceeded.rule_priority,
+        exceeded.count_number
     FROM timed
-    JOIN rules
-        ON rules.repository_number = timed.repository_number
-        AND rules.storage_class = timed.stored_in
-        AND (rules.tag_status = 'any' OR (rules.tag_status = 'untagged' AND timed.is_untagged))
-    WHERE rules.count_type = 'imageCountMoreThan'
+    JOIN exceeded USING (registry_id, region, repository_name, storage_class)
+    WHERE exceeded.tag_status = 'any' OR (exceeded.tag_status = 'untagged' AND timed.is_untagged)
     UNION ALL
     SELECT
-        timed.repository_number,
-        rules.rule_priority,
-        rules.count_number,
+        timed.registry_id,
+        timed.region,
+        timed.repository_name,
+        timed.image_digest,
         timed.counted_at,
-        timed.image_digest
-    FROM tagged
-    JOIN rules USING (repository_number, rule_priority)
-    JOIN timed
-        ON timed.repository_number = tagged.repository_number
-        AND timed.image_digest = tagged.image_digest
-        AND timed.stored_in = rules.storage_class
-    WHERE rules.count_type = 'imageCountMoreThan'
+        exceeded.rule_priority,
+        exceeded.count_number
+    FROM timed
+    JOIN tagged USING (registry_id, region, repository_name, image_digest, storage_class)
+    JOIN exceeded USING (registry_id, region, repository_name, storage_class, rule_priority)
 ),
 
 last_kept AS (
-    SELECT repository_number, rule_priority, counted_at, image_digest
+    SELECT registry_id, region, repository_name, rule_priority, counted_at, image_digest
     FROM (
         SELECT
             *,
             row_number() OVER (
-                PARTITION BY repository_number, rule_priority ORDER BY counted_at DESC, image_digest
+                PARTITION BY registry_id, region, repository_name, rule_priority
+                ORDER BY counted_at DESC, image_digest
             ) AS position
         FROM counted
     ) AS positioned
@@ -247,22 +246,25 @@ ruled AS (
             OR (last_kept.counted_at = claimed.counted_at AND last_kept.image_digest < claimed.image_digest)
             AS is_beyond_count
     FROM claimed
-    LEFT JOIN rules USING (repository_number, rule_priority)
-    LEFT JOIN last_kept USING (repository_number, rule_priority)
+    LEFT JOIN rules USING (registry_id, region, repository_name, rule_priority)
+    LEFT JOIN last_kept USING (registry_id, region, repository_name, rule_priority)
 )
 
 SELECT
-    repository_number,
+    registry_id,
+    region,
+    repository_name,
     image_digest,
     image_status,
     is_manifest_list,
-    image_manifest_media_type,
+    storage_class = 'standard' AND (is_manifest_list OR image_manifest_media_type IS NULL) AS may_hold,
     subject_manifest_digest,
     image_size_in_bytes,
     image_pushed_at,
     last_recorded_pull_time,
     extracted_at,
-    stored_in,
+    policy_as_of,
+    storage_class,
     rule_priority,
     action,
     CASE

@@ -24,62 +24,53 @@ WITH claims AS (
 ),
 
 -- "If an image is referenced by a manifest list, it cannot be expired or archived without the manifest list being
--- deleted or archived first."
-indexes AS (
-    SELECT
-        lifecycle_repositories.registry_id,
-        lifecycle_repositories.region,
-        lifecycle_repositories.repository_name,
-        claims.repository_number,
-        claims.image_digest,
-        claims.acts_at,
-        claims.unknown
-    FROM claims
-    JOIN lifecycle_repositories USING (repository_number)
-    WHERE claims.stored_in = 'standard' AND (claims.is_manifest_list OR claims.image_manifest_media_type IS NULL)
-),
-
-referred AS (
-    SELECT
-        indexes.repository_number,
-        indexes.acts_at,
-        indexes.image_digest,
-        image_manifest_children.child_digest
+-- deleted or archived first." The join is an outer one for Postgres, as in lifecycle_claims.
+referred AS NOT MATERIALIZED (
+    SELECT registry_id, region, repository_name, image_digest, image_manifest_children.child_digest, claims.acts_at
     FROM image_manifest_children
-    JOIN indexes USING (registry_id, region, repository_name, image_digest)
-    WHERE indexes.unknown IS NULL
+    LEFT JOIN claims USING (registry_id, region, repository_name, image_digest)
+    WHERE coalesce(claims.may_hold AND claims.unknown IS NULL, false)
 ),
 
 held AS (
     SELECT
-        repository_number,
+        registry_id,
+        region,
+        repository_name,
         child_digest AS image_digest,
         CASE WHEN count(acts_at) = count(*) THEN max(acts_at) END AS held_until
     FROM (
-        SELECT repository_number, child_digest, acts_at FROM referred
+        SELECT registry_id, region, repository_name, child_digest, acts_at FROM referred
         UNION ALL
-        SELECT within.repository_number, within.child_digest, referred.acts_at
+        SELECT within.registry_id, within.region, within.repository_name, within.child_digest, referred.acts_at
         FROM referred
         JOIN referred AS within
-            ON within.repository_number = referred.repository_number
+            ON within.registry_id = referred.registry_id
+            AND within.region = referred.region
+            AND within.repository_name = referred.repository_name
             AND within.image_digest = referred.child_digest
     ) AS levels
-    GROUP BY repository_number, child_digest
+    GROUP BY registry_id, region, repository_name, child_digest
 ),
 
 unread AS (
     SELECT
-        indexes.repository_number,
-        CASE WHEN count(indexes.acts_at) = count(*) THEN max(indexes.acts_at) END AS may_hold_until
-    FROM indexes
+        claims.registry_id,
+        claims.region,
+        claims.repository_name,
+        CASE WHEN count(claims.acts_at) = count(*) THEN max(claims.acts_at) END AS may_hold_until
+    FROM claims
     LEFT JOIN image_manifests USING (registry_id, region, repository_name, image_digest)
-    WHERE indexes.unknown IS NOT NULL
-        OR image_manifests.image_digest IS NULL
-        OR image_manifests.parse_error IS NOT NULL
-    GROUP BY indexes.repository_number
+    WHERE claims.may_hold
+        AND (
+            claims.unknown IS NOT NULL
+            OR image_manifests.image_digest IS NULL
+            OR image_manifests.parse_error IS NOT NULL
+        )
+    GROUP BY claims.registry_id, claims.region, claims.repository_name
 ),
 
-by_rule AS (
+by_rule AS NOT MATERIALIZED (
     SELECT
         claims.*,
         CASE
@@ -91,52 +82,67 @@ by_rule AS (
             WHEN claims.acts_at IS NULL THEN false
             WHEN held.image_digest IS NOT NULL AND (held.held_until IS NULL OR held.held_until > claims.acts_at)
                 THEN true
-            WHEN unread.repository_number IS NULL OR unread.may_hold_until <= claims.acts_at THEN false
+            WHEN unread.repository_name IS NULL OR unread.may_hold_until <= claims.acts_at THEN false
         END AS is_held_by_index
     FROM claims
-    LEFT JOIN held USING (repository_number, image_digest)
-    LEFT JOIN unread USING (repository_number)
+    LEFT JOIN held USING (registry_id, region, repository_name, image_digest)
+    LEFT JOIN unread USING (registry_id, region, repository_name)
 ),
 
 -- "When reference artifacts are present in a repository, Amazon ECR lifecycle policies automatically expire or archive
 -- those artifacts within 24 hours of the deletion or archival of the subject image."
-attached AS (
-    SELECT repository_number, image_digest, subject_manifest_digest
+attached AS NOT MATERIALIZED (
+    SELECT registry_id, region, repository_name, image_digest, subject_manifest_digest
     FROM claims
     WHERE subject_manifest_digest IS NOT NULL
 ),
 
 subjects AS (
-    SELECT repository_number, image_digest, subject_manifest_digest AS subject_digest, 1 AS distance FROM attached
+    SELECT
+        registry_id,
+        region,
+        repository_name,
+        image_digest,
+        subject_manifest_digest AS subject_digest,
+        1 AS distance
+    FROM attached
     UNION ALL
     SELECT
-        attached.repository_number,
+        attached.registry_id,
+        attached.region,
+        attached.repository_name,
         attached.image_digest,
         within.subject_manifest_digest AS subject_digest,
         2 AS distance
     FROM attached
     JOIN attached AS within
-        ON within.repository_number = attached.repository_number
+        ON within.registry_id = attached.registry_id
+        AND within.region = attached.region
+        AND within.repository_name = attached.repository_name
         AND within.image_digest = attached.subject_manifest_digest
 ),
 
 -- The first one that goes takes it along.
 with_subjects AS (
-    SELECT repository_number, image_digest, rule_priority, action, goes_at
+    SELECT registry_id, region, repository_name, image_digest, rule_priority, action, goes_at
     FROM (
         SELECT
-            subjects.repository_number,
+            subjects.registry_id,
+            subjects.region,
+            subjects.repository_name,
             subjects.image_digest,
             by_rule.rule_priority,
             by_rule.action,
             by_rule.goes_at,
             row_number() OVER (
-                PARTITION BY subjects.repository_number, subjects.image_digest
+                PARTITION BY subjects.registry_id, subjects.region, subjects.repository_name, subjects.image_digest
                 ORDER BY by_rule.goes_at, subjects.distance
             ) AS position
         FROM subjects
         JOIN by_rule
-            ON by_rule.repository_number = subjects.repository_number
+            ON by_rule.registry_id = subjects.registry_id
+            AND by_rule.region = subjects.region
+            AND by_rule.repository_name = subjects.repository_name
             AND by_rule.image_digest = subjects.subject_digest
         WHERE by_rule.goes_at IS NOT NULL
     ) AS going
@@ -152,7 +158,7 @@ decided AS (
         with_subjects.action AS action_of_subject,
         with_subjects.goes_at AS subject_goes_at
     FROM by_rule
-    LEFT JOIN with_subjects USING (repository_number, image_digest)
+    LEFT JOIN with_subjects USING (registry_id, region, repository_name, image_digest)
 ),
 
 told AS (
@@ -165,9 +171,9 @@ told AS (
 )
 
 SELECT
-    lifecycle_repositories.registry_id,
-    lifecycle_repositories.region,
-    lifecycle_repositories.repository_name,
+    registry_id,
+    region,
+    repository_name,
     image_digest,
     image_status,
     is_manifest_list,
@@ -192,10 +198,9 @@ SELECT
     done AS action,
     done_at AS acts_at,
     CAST(ceil((extract(epoch FROM done_at) - extract(epoch FROM now())) / 86400) AS BIGINT) AS days_until_action,
-    stored_in,
+    storage_class,
     CASE WHEN goes_with_subject THEN false ELSE is_held_by_index END AS is_held_by_index,
     CASE WHEN is_manifest_list THEN 0 ELSE image_size_in_bytes END AS bytes_upper_bound,
     extracted_at,
-    lifecycle_repositories.policy_as_of
+    policy_as_of
 FROM told
-JOIN lifecycle_repositories USING (repository_number)

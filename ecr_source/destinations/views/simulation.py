@@ -10,6 +10,7 @@ from ecr_source.destinations.views.composition import DIALECT
 from ecr_source.destinations.views.definition import View
 
 _STATES = "lifecycle_policy_states"
+_CHOSEN = "policy_state = 'read'"
 
 
 def policy_in_place(lifecycle: Object, repositories: Sequence[str] | None) -> dict[str, View]:
@@ -19,7 +20,7 @@ def policy_in_place(lifecycle: Object, repositories: Sequence[str] | None) -> di
     """
     bodies = {
         _STATES: _states(repositories),
-        "lifecycle_policies": f"SELECT registry_id, region, repository_name FROM {_STATES}",  # noqa: S608 (a name of ours)
+        "lifecycle_policies": f"SELECT registry_id, region, repository_name FROM {_STATES} WHERE {_CHOSEN}",  # noqa: S608 (a name of ours)
         "lifecycle_policy_rules": _of_each_repository([_rule(rule) for rule in lifecycle["rules"]]),
         "lifecycle_policy_rule_tag_matches": _of_each_repository(
             [_match(rule, match) for rule in lifecycle["rules"] for match in rule["tagMatches"]] or [_NO_MATCH]
@@ -30,10 +31,11 @@ def policy_in_place(lifecycle: Object, repositories: Sequence[str] | None) -> di
 
 def _states(repositories: Sequence[str] | None) -> str:
     names = ", ".join(literal(name, DIALECT) for name in repositories or ())
-    chosen = f" WHERE repository_name IN ({names})" if repositories is not None else ""
+    is_chosen = f"repository_name IN ({names})" if repositories is not None else "true"
     return (
-        "SELECT DISTINCT registry_id, region, repository_name, 'read' AS policy_state,"  # noqa: S608 (literals)
-        f" CAST(NULL AS TIMESTAMPTZ) AS policy_as_of FROM images{chosen}"
+        "SELECT DISTINCT registry_id, region, repository_name,"  # noqa: S608 (literals)
+        f" CASE WHEN {is_chosen} THEN 'read' ELSE 'none' END AS policy_state,"
+        " CAST(NULL AS TIMESTAMPTZ) AS policy_as_of FROM images"
     )
 
 
@@ -41,6 +43,7 @@ def _of_each_repository(selects: Sequence[str]) -> str:
     return (
         "SELECT 'repository' AS owner_type, states.registry_id, states.region, states.repository_name AS owner_name,"  # noqa: S608 (names of ours)
         f" document.* FROM {_STATES} AS states CROSS JOIN ({' UNION ALL '.join(selects)}) AS document"
+        f" WHERE {_CHOSEN}"
     )
 
 
