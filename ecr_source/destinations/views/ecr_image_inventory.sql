@@ -1,6 +1,7 @@
 -- Which images are there, and what is known of each? A row for each image of the private registries.
 --
 -- needs: images
+-- is_newest: Whether no image of its repository that can be run was pushed after it.
 -- scan_state: What came of scanning it, as in ecr_scan_coverage.
 -- signing_state: signed: a signing job is complete. failed, in_progress: as the job. not_signed: no job is known of it.
 --   denied, unanswered: asked in vain. not_asked: nobody asked.
@@ -44,19 +45,19 @@ asked AS (
 )
 
 SELECT
-    images_by_kind.registry_id,
-    images_by_kind.region,
-    images_by_kind.repository_name,
-    images_by_kind.image_digest,
-    images_by_kind.image_tags,
-    images_by_kind.kind,
-    images_by_kind.is_newest,
-    images_by_kind.image_status,
-    images_by_kind.image_size_in_bytes,
-    images_by_kind.image_pushed_at,
-    images_by_kind.days_since_push,
-    images_by_kind.last_recorded_pull_time,
-    images_by_kind.days_since_pull,
+    scan_states.registry_id,
+    scan_states.region,
+    scan_states.repository_name,
+    scan_states.image_digest,
+    image_tag_lists.image_tags,
+    scan_states.kind,
+    newest_images.image_digest IS NOT NULL AS is_newest,
+    scan_states.image_status,
+    scan_states.image_size_in_bytes,
+    scan_states.image_pushed_at,
+    scan_states.days_since_push,
+    scan_states.last_recorded_pull_time,
+    scan_states.days_since_pull,
     image_uses.in_use,
     image_uses.in_use_count,
     image_uses.last_in_use_at,
@@ -80,13 +81,14 @@ SELECT
         WHEN asked.replication = 'call_failed' THEN 'unanswered'
         ELSE coalesce(asked.replication, 'not_asked')
     END AS replication_state,
-    images_by_kind.image_manifest_media_type,
-    images_by_kind.artifact_media_type,
-    images_by_kind.subject_manifest_digest,
-    images_by_kind.last_archived_at,
-    images_by_kind.extracted_at AS as_of
-FROM images_by_kind
-LEFT JOIN scan_states USING (registry_id, region, repository_name, image_digest)
+    scan_states.image_manifest_media_type,
+    scan_states.artifact_media_type,
+    scan_states.subject_manifest_digest,
+    scan_states.last_archived_at,
+    scan_states.listed_at AS as_of
+FROM scan_states
+LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
+LEFT JOIN newest_images USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN image_uses USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN signings USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN replications USING (registry_id, region, repository_name, image_digest)

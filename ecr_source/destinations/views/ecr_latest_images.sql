@@ -9,26 +9,22 @@
 -- scan_state: What came of scanning it, as in ecr_scan_coverage; NULL if there is no image.
 -- as_of: When the answer was given that the scan is taken from; without an image, when the images were listed.
 
-WITH newest AS (
-    SELECT * FROM images_by_kind WHERE is_newest
-)
-
 SELECT
     repositories.registry_id,
     repositories.region,
     repositories.repository_name,
     CASE
-        WHEN newest.image_digest IS NOT NULL THEN 'there'
+        WHEN newest_images.image_digest IS NOT NULL THEN 'there'
         WHEN image_listings.images_as_of IS NOT NULL THEN 'none'
         ELSE 'unknown'
     END AS image_state,
-    newest.image_digest,
-    newest.image_tags,
-    newest.image_status,
-    newest.image_size_in_bytes,
-    newest.image_pushed_at,
-    newest.days_since_push,
-    newest.last_recorded_pull_time,
+    newest_images.image_digest,
+    image_tag_lists.image_tags,
+    scan_states.image_status,
+    scan_states.image_size_in_bytes,
+    scan_states.image_pushed_at,
+    scan_states.days_since_push,
+    scan_states.last_recorded_pull_time,
     scan_states.scan_state,
     scan_states.scan_completed_at,
     scan_states.critical_count,
@@ -39,14 +35,7 @@ SELECT
     coalesce(scan_states.as_of, image_listings.images_as_of) AS as_of
 FROM repositories
 LEFT JOIN image_listings USING (registry_id, region, repository_name)
-LEFT JOIN newest USING (registry_id, region, repository_name)
-LEFT JOIN scan_states
-    ON scan_states.registry_id = repositories.registry_id
-    AND scan_states.region = repositories.region
-    AND scan_states.repository_name = repositories.repository_name
-    AND scan_states.image_digest = newest.image_digest
-LEFT JOIN image_uses
-    ON image_uses.registry_id = repositories.registry_id
-    AND image_uses.region = repositories.region
-    AND image_uses.repository_name = repositories.repository_name
-    AND image_uses.image_digest = newest.image_digest
+LEFT JOIN newest_images USING (registry_id, region, repository_name)
+LEFT JOIN scan_states USING (registry_id, region, repository_name, image_digest)
+LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
+LEFT JOIN image_uses USING (registry_id, region, repository_name, image_digest)

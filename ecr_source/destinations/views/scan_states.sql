@@ -1,5 +1,6 @@
--- What is known of the scan of an image? A row for each image: a part of views, not one of them.
+-- What is an image, and what is known of its scan? A row for each image: a part of views, not one of them.
 --
+-- listed_at: When it was listed.
 -- scan_state: scanned. stale: scanned more than `stale_scan_after` days ago (ecr_parameters). pending: under way.
 --   failed: the scan failed. unsupported: it cannot be scanned. archived: it is not scanned while it is. never_scanned:
 --   ECR has no scan of it. left_out: a bound kept it from being asked. denied: asked, and refused. unanswered: asked,
@@ -56,18 +57,28 @@ counted AS (
 
 told AS (
     SELECT
-        images.registry_id,
-        images.region,
-        images.repository_name,
-        images.image_digest,
-        images.image_pushed_at,
-        images.image_status,
-        coalesce(image_scans.scan_status, images.scan_status) AS scan_status,
-        coalesce(image_scans.scan_status_description, images.scan_status_description) AS scan_status_description,
-        coalesce(image_scans.scan_completed_at, images.scan_completed_at) AS scan_completed_at,
+        image_kinds.registry_id,
+        image_kinds.region,
+        image_kinds.repository_name,
+        image_kinds.image_digest,
+        image_kinds.kind,
+        image_kinds.image_status,
+        image_kinds.image_size_in_bytes,
+        image_kinds.image_pushed_at,
+        image_kinds.days_since_push,
+        image_kinds.last_recorded_pull_time,
+        image_kinds.days_since_pull,
+        image_kinds.image_manifest_media_type,
+        image_kinds.artifact_media_type,
+        image_kinds.subject_manifest_digest,
+        image_kinds.last_archived_at,
+        image_kinds.extracted_at AS listed_at,
+        coalesce(image_scans.scan_status, image_kinds.scan_status) AS scan_status,
+        coalesce(image_scans.scan_status_description, image_kinds.scan_status_description) AS scan_status_description,
+        coalesce(image_scans.scan_completed_at, image_kinds.scan_completed_at) AS scan_completed_at,
         CASE
             WHEN image_scans.fetch_outcome IN ('denied', 'call_failed', 'not_asked', 'left_out')
-                AND images.scan_status = 'COMPLETE' THEN 'complete'
+                AND image_kinds.scan_status = 'COMPLETE' THEN 'complete'
             WHEN image_scans.fetch_outcome = 'complete' AND image_scans.scan_status = 'INACTIVE'
                 THEN CASE
                     WHEN image_scans.scan_status_description LIKE 'PENDING%' THEN 'pending'
@@ -77,19 +88,19 @@ told AS (
                     ELSE 'complete'
                 END
             WHEN image_scans.fetch_outcome IS NOT NULL THEN image_scans.fetch_outcome
-            WHEN images.scan_status = 'COMPLETE' THEN 'complete'
-            WHEN images.scan_status = 'FAILED' THEN 'failed'
-            WHEN images.scan_status IN ('PENDING', 'IN_PROGRESS') THEN 'pending'
-            WHEN images.scan_status = 'UNSUPPORTED_IMAGE' THEN 'unsupported'
-            WHEN images.image_status = 'ARCHIVED' THEN 'archived'
+            WHEN image_kinds.scan_status = 'COMPLETE' THEN 'complete'
+            WHEN image_kinds.scan_status = 'FAILED' THEN 'failed'
+            WHEN image_kinds.scan_status IN ('PENDING', 'IN_PROGRESS') THEN 'pending'
+            WHEN image_kinds.scan_status = 'UNSUPPORTED_IMAGE' THEN 'unsupported'
+            WHEN image_kinds.image_status = 'ARCHIVED' THEN 'archived'
             ELSE coalesce(asked.outcome, 'not_asked')
         END AS outcome,
-        coalesce(image_scans.critical_count, images.critical_count, counted.critical_count) AS critical_count,
-        coalesce(image_scans.high_count, images.high_count, counted.high_count) AS high_count,
-        coalesce(image_scans.medium_count, images.medium_count, counted.medium_count) AS medium_count,
-        coalesce(image_scans.low_count, images.low_count, counted.low_count) AS low_count,
-        coalesce(image_scans.extracted_at, asked.extracted_at, images.extracted_at) AS as_of
-    FROM images
+        coalesce(image_scans.critical_count, image_kinds.critical_count, counted.critical_count) AS critical_count,
+        coalesce(image_scans.high_count, image_kinds.high_count, counted.high_count) AS high_count,
+        coalesce(image_scans.medium_count, image_kinds.medium_count, counted.medium_count) AS medium_count,
+        coalesce(image_scans.low_count, image_kinds.low_count, counted.low_count) AS low_count,
+        coalesce(image_scans.extracted_at, asked.extracted_at, image_kinds.extracted_at) AS as_of
+    FROM image_kinds
     LEFT JOIN image_scans USING (registry_id, region, repository_name, image_digest)
     LEFT JOIN asked USING (registry_id, region, repository_name, image_digest)
     LEFT JOIN counted USING (registry_id, region, repository_name, image_digest)
@@ -113,8 +124,18 @@ SELECT
     region,
     repository_name,
     image_digest,
-    image_pushed_at,
+    kind,
     image_status,
+    image_size_in_bytes,
+    image_pushed_at,
+    days_since_push,
+    last_recorded_pull_time,
+    days_since_pull,
+    image_manifest_media_type,
+    artifact_media_type,
+    subject_manifest_digest,
+    last_archived_at,
+    listed_at,
     CASE
         WHEN outcome <> 'complete' THEN CASE outcome WHEN 'call_failed' THEN 'unanswered' ELSE outcome END
         WHEN days_since_scan > stale_scan_after AND coalesce(scan_status, '') <> 'ACTIVE' THEN 'stale'
