@@ -32,8 +32,9 @@ class Access:
     `regions` empty means the session's region, `all` in it those that are enabled for the account. Without `role_arns`
     the account of the credentials is read, `registry_id` naming another account's registry. `role_arns` are assumed;
     one with `{account}` in it in each of `accounts`, or in each account of the `organization`, which `accounts` and
-    `organizational_units` narrow. `endpoint_url` replaces the endpoints of all services. `max_in_flight` bounds the
-    calls that are under way. `session` takes the place of boto3's chain, and of the profile.
+    `organizational_units` narrow. Amazon Inspector is asked in `inspector_account`, if that is given, about all
+    accounts. `endpoint_url` replaces the endpoints of all services. `max_in_flight` bounds the calls that are under
+    way. `session` takes the place of boto3's chain, and of the profile.
     """
 
     regions: tuple[str, ...] = ()
@@ -47,10 +48,16 @@ class Access:
     organization: bool = False
     organizational_units: tuple[str, ...] = ()
     exclude_organizational_units: tuple[str, ...] = ()
+    inspector_account: str | None = None
     external_id: str | None = None
     role_session_name: str = "ecr-source"
     max_in_flight: int = 32
     session: boto3.Session | None = None
+
+    def role_in(self, account_id: str) -> str | None:
+        """The role that is to be assumed in an account; None if none is named for it."""
+        named = next((arn for arn in self.role_arns if account_of_role(arn) == account_id), None)
+        return named or (self.role_pattern.replace(ACCOUNT_PLACE, account_id) if self.role_pattern else None)
 
     @property
     def role_pattern(self) -> str | None:
@@ -74,6 +81,7 @@ def check_access(access: Access) -> None:
     for what, ids in (
         ("registry id", [access.registry_id] if access.registry_id else []),
         ("account", [*access.accounts, *access.exclude_accounts]),
+        ("Inspector account", [access.inspector_account] if access.inspector_account else []),
     ):
         for one in ids:
             if not _ACCOUNT.fullmatch(one):

@@ -84,6 +84,24 @@ def accounts_to_read(session: AccountSession, caller: Caller, region: str) -> li
     ]
 
 
+def inspector_account(session: AccountSession, caller: Caller, region: str) -> Account | None:
+    """The account in which Amazon Inspector is asked about all others; None where each is asked about itself.
+
+    Raises:
+        ConfigurationError: nothing says how to read it.
+    """
+    account_id = session.access.inspector_account
+    if account_id is None or account_id == caller.account_id:
+        return Account(account_id, session) if account_id else None
+    role_arn = session.access.role_in(account_id)
+    if role_arn is None:
+        raise ConfigurationError(
+            f"Amazon Inspector is to be asked in {account_id}, and the credentials are of {caller.account_id}: give"
+            f" --role-arn with a role of {account_id}, or with {ACCOUNT_PLACE} in it"
+        )
+    return Account(account_id, session.assuming(role_arn, region), role_arn)
+
+
 def _accounts_of_the_pattern(session: AccountSession, region: str) -> list[str]:
     access = session.access
     if not access.organization:

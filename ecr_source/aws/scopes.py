@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypedDict
 
 from botocore.client import BaseClient
 
 from ecr_source.aws.access import ALL_REGIONS, Access
-from ecr_source.aws.accounts import Account, Caller, accounts_to_read, identify
+from ecr_source.aws.accounts import Account, Caller, accounts_to_read, identify, inspector_account
 from ecr_source.aws.error_codes import CALL_ERRORS, DENIED_CODES, code_of, message_of
 from ecr_source.aws.regions import always_enabled, check_region, partition_of, regions_with_ecr
 from ecr_source.aws.sessions import AccountSession, open_session
 from ecr_source.errors import CallFailed, ConfigurationError, Denied
 
+INSPECTOR_SERVICE = "inspector2"
 PUBLIC_SERVICE = "ecr-public"
 PUBLIC_REGION = "us-east-1"
 PUBLIC_PARTITION = "aws"
@@ -80,13 +81,17 @@ class Connection:
 
 @dataclass(frozen=True)
 class Target:
-    """A scope that can be read, with clients of `services`; `region_from` says who told the region."""
+    """A scope that can be read, with clients of `services`; `region_from` says who told the region.
+
+    Amazon Inspector is asked in the account `inspector`, where that is given.
+    """
 
     scope: Scope
     account: Account
     services: tuple[str, ...]
     region_from: str = GIVEN
     is_own_registry: bool = True
+    inspector: Account | None = None
 
     @property
     def setting(self) -> ScopeSetting:
@@ -95,7 +100,10 @@ class Target:
 
     def connect(self) -> Connection:
         """Makes the clients, without a call."""
-        clients = self.account.session.clients(self.scope.region, self.services)
+        elsewhere = {INSPECTOR_SERVICE}.intersection(self.services) if self.inspector else set[str]()
+        clients = self.account.session.clients(self.scope.region, {*self.services} - elsewhere)
+        if self.inspector and elsewhere:
+            clients |= self.inspector.session.clients(self.scope.region, elsewhere)
         return Connection(self.scope, clients, self.is_own_registry)
 
 
@@ -162,6 +170,7 @@ def discover_scopes(access: Access, services: Collection[str] = ("ecr",)) -> lis
     find = partial(_scopes_of_account, access, caller, sorted(services), first)
     with ThreadPoolExecutor(min(_ACCOUNTS_AT_A_TIME, len(accounts)), "account") as pool:
         found = [scope for scopes in pool.map(find, accounts) for scope in scopes]
+    found = _asking_inspector(found, _inspector(session, caller, first))
     if not found:
         raise ConfigurationError(
             f'public registries exist in the partition {PUBLIC_PARTITION} only, and "{first}" is in another: leave out'
@@ -195,7 +204,19 @@ def open_scopes(access: Access, settings: Sequence[ScopeSetting]) -> list[Found]
             found.append(Unreachable(scope, services, failed, role_arn, region_from))
         else:
             found.append(Target(scope, account, services, region_from, own))
-    return found
+    return _asking_inspector(found, _inspector(session, caller, first)) if settings else []
+
+
+def _inspector(session: AccountSession, caller: Caller, region: str) -> Account | None:
+    account = inspector_account(session, caller, region)
+    if account and (failed := _why_not_assumed(account)):
+        raise ConfigurationError(f"Amazon Inspector cannot be asked in {account.account_id}: {failed}") from failed
+    return account
+
+
+def _asking_inspector(found: Sequence[Found], inspector: Account | None) -> list[Found]:
+    """The scopes, where Amazon Inspector is asked in that account."""
+    return [replace(one, inspector=inspector) if isinstance(one, Target) else one for one in found]
 
 
 def _parsed(setting: ScopeSetting) -> tuple[Scope, str | None, tuple[str, ...], str, bool]:

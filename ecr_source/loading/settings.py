@@ -103,6 +103,10 @@ class Settings:
         list[str] | None,
         Setting("No accounts in this unit nor below it; repeatable.", READS, "--exclude-organizational-unit"),
     ] = None
+    inspector_account: Annotated[
+        str | None,
+        Setting("Ask Amazon Inspector in this account, its delegated administrator, about all accounts.", READS),
+    ] = None
     external_id: Annotated[
         str | None, Setting("Handed to AssumeRole; better in SOURCES__ECR__EXTERNAL_ID.", ALL, is_secret=True)
     ] = None
@@ -125,8 +129,8 @@ class Settings:
         list[str] | None,
         Setting(
             "A group of tables, or a table, to load, in place of the default ones; repeatable: repositories, images,"
-            " policies, registry, findings, image_status, previews, manifests, public; default is the first five,"
-            " all is all but manifests.",
+            " policies, registry, findings, image_status, usage, previews, manifests, public; default is the first"
+            " five, all is all but manifests.",
             ALL,
             "--table",
         ),

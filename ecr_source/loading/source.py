@@ -60,6 +60,7 @@ def ecr_source(
     organization: bool = False,
     organizational_units: str | Sequence[str] | None = None,
     exclude_organizational_units: str | Sequence[str] | None = None,
+    inspector_account: str | None = None,
     external_id: TSecretStrValue | None = None,
     role_session_name: str = "ecr-source",
     repositories: str | Sequence[str] | None = None,
@@ -103,12 +104,13 @@ def ecr_source(
         organization: read all active accounts of the caller's organization, or those of `accounts`.
         organizational_units: read only the accounts in these units, and those below them, by their ids.
         exclude_organizational_units: do not read the accounts in these units, nor those below them.
+        inspector_account: ask Amazon Inspector in this account, its delegated administrator, about all accounts.
         external_id: handed to AssumeRole.
         role_session_name: the name of the session, which CloudTrail shows.
         repositories: read only the repositories of these names, or that match these shell patterns (`team-1/*`); the
             rows of all others stay as they are.
         tables: the tables to load, by name or by group (repositories, images, policies, registry, findings,
-            image_status, previews, manifests, public; default is the first five, all is all but manifests). The
+            image_status, usage, previews, manifests, public; default is the first five, all is all but manifests). The
             default ones, if none is given.
         mode: how rows get into the tables. `snapshot`: afterwards the tables equal the registry. `incremental`: rows
             newer than the newest of the last run are appended. `history`: every change of a row closes one version of

@@ -8,8 +8,8 @@ import pytest
 
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
-from tests.server.ecr_server import DENIED, EcrServer
-from tests.server.registry import Item
+from tests.server.ecr_server import ACCOUNT, DENIED, EcrServer
+from tests.server.registry import Item, Registry
 from tests.warehouse import ON_EACH
 
 Load = Callable[..., Outcome]
@@ -19,7 +19,7 @@ USAGE = "SELECT repository_name, image_digest, in_use_count FROM image_usage ORD
 CLUSTERS = "SELECT repository_name, image_digest, cluster_arn FROM image_clusters ORDER BY 1, 2, 3"
 LEDGER = """
     SELECT table_name, status, note FROM extraction_scopes
-    WHERE run_id = (SELECT max(run_id) FROM extraction_scopes) ORDER BY table_name
+    WHERE run_id = (SELECT max(run_id) FROM extraction_scopes) AND table_name LIKE 'image%' ORDER BY table_name
 """
 API, WEB, OLD = "sha256:" + 64 * "a", "sha256:" + 64 * "b", "sha256:" + 64 * "c"
 
@@ -146,3 +146,60 @@ def test_a_history_has_a_new_version_when_a_cluster_comes_and_none_when_more_tas
         "SELECT cluster_arn, count(*) FROM image_clusters WHERE repository_name = 'api' GROUP BY ALL ORDER BY ALL"
     )
     assert query(versions) == [("blue", 1), ("green", 1), ("red", 1)]
+
+
+MEMBER = "111111111111"
+
+
+@pytest.fixture
+def administered(in_use: EcrServer) -> EcrServer:
+    """A member account with an image of the same name, of which only the account of the credentials may be told."""
+    in_use.add_role(f"arn:aws:iam::{MEMBER}:role/reader")
+    in_use.inspector_administrator = ACCOUNT
+    in_use.allowed[MEMBER] = {f"ecr:{name}" for name in in_use.model.operation_names}
+    registry = in_use.registry(account=MEMBER)
+    registry.scanning_configuration["scanType"] = "ENHANCED"
+    registry.put("api")
+    registry.put_image("api", API)
+    registry.scan("api", API, enhanced=[Registry.enhanced_finding("CVE-2026-1", severity="HIGH")], status="ACTIVE")
+    registry.in_use_counts["api", API] = 7
+    registry.clusters["api", API] = [cluster("red")]
+    return in_use
+
+
+BOTH = {"accounts": [ACCOUNT, MEMBER], "role_arns": ["arn:aws:iam::{account}:role/reader"]}
+OF_INSPECTOR = ["image_usage", "image_clusters", "image_scan_findings"]
+USAGE_BY_ACCOUNT = "SELECT registry_id, repository_name, in_use_count FROM image_usage ORDER BY 1, 2, 3"
+
+
+def test_the_administrator_of_inspector_tells_of_the_images_of_member_accounts_in_rows_of_theirs(
+    administered: EcrServer, load: Load, query: Query
+) -> None:
+    settings = BOTH | {"tables": OF_INSPECTOR, "findings_from": "inspector2"}
+    load(**settings, inspector_account=ACCOUNT).raise_on_incomplete()
+    usage = [(MEMBER, "api", 7), (ACCOUNT, "api", 2), (ACCOUNT, "web", 0), (ACCOUNT, "web", 1)]
+    assert query(USAGE_BY_ACCOUNT) == usage
+    assert query(f"SELECT cluster_arn FROM image_clusters WHERE registry_id = '{MEMBER}'") == [("red",)]
+    assert query("SELECT DISTINCT registry_id FROM image_scan_findings") == [(MEMBER,)]
+    load(tables=OF_INSPECTOR, findings_from="inspector2").raise_on_incomplete()
+    assert query(USAGE_BY_ACCOUNT) == usage
+
+
+def test_without_it_each_account_is_asked_about_itself(administered: EcrServer, load: Load, query: Query) -> None:
+    assert load(**BOTH, tables=["image_usage"]).incomplete
+    assert query("SELECT DISTINCT registry_id FROM image_usage") == [(ACCOUNT,)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "the credentials are of 123456789012: give --role-arn with a role of 222222222222"),
+        ({"role_arns": ["arn:aws:iam::222222222222:role/reader"]}, "cannot be asked in 222222222222: cannot assume"),
+    ],
+)
+def test_an_account_of_inspector_that_cannot_be_asked_ends_the_run_in_a_sentence(
+    administered: EcrServer, load: Load, settings: dict[str, list[str]], said: str
+) -> None:
+    with pytest.raises(Exception, match=said):
+        load(tables=["image_usage"], inspector_account="222222222222", **settings)
+    assert "ListCoverage" not in administered.calls

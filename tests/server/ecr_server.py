@@ -94,6 +94,7 @@ class EcrServer(Accounts, Pages):
 
     `delay` is what every answer takes, `delays` what one of a region takes on top, in seconds. `most_at_once` is the
     largest number of requests that were under way at a time, `most_at_once_in` that of an account and region.
+    Inspector tells the account `inspector_administrator` of all accounts, and others of themselves.
     """
 
     def __init__(self) -> None:
@@ -112,10 +113,11 @@ class EcrServer(Accounts, Pages):
         self.most_at_once = 0
         self.most_at_once_in: Counter[tuple[str, str]] = Counter()
         self.before_answer: Callable[[str, int], None] = lambda operation, call: None
+        self.inspector_administrator = ""
         self.operations: dict[str, Operation] = {
             **RegistryOperations(self).table(),
             **PublicOperations(self).table(),
-            **Inspector(self).table(),
+            **Inspector(self, self._seen_by_inspector).table(),
             **WorkloadOperations(self).table(),
         }
         self.account_operations: dict[str, AccountOperation] = AccountOperations(self, self.organization, self).table()
@@ -140,6 +142,12 @@ class EcrServer(Accounts, Pages):
             public = self._publics.setdefault(account, PublicRegistry(account))
             found = self._registries.setdefault((account, region), Registry(account, region, public=public))
         return found
+
+    def _seen_by_inspector(self, registry: Registry) -> list[Registry]:
+        """The registries of its region, where the account is the delegated administrator; else its own."""
+        if registry.account != self.inspector_administrator:
+            return [registry]
+        return [one for (_, region), one in self._registries.items() if region == registry.region]
 
     def fail(
         self,

@@ -63,10 +63,11 @@ def _meets(item: Item, criteria: Item, filters: dict[str, Extract]) -> bool:
 
 
 class Inspector:
-    """The operations of inspector2."""
+    """The operations of inspector2; `seen_by` are the registries of which the account of one is told."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, seen_by: Callable[[Registry], list[Registry]]) -> None:
         self.pages = pages
+        self.seen_by = seen_by
 
     def table(self) -> dict[str, Operation]:
         """All operations that are served, by the name under which their calls are counted."""
@@ -78,19 +79,21 @@ class Inspector:
 
     def list_findings(self, registry: Registry, parameters: Item) -> Item:
         criteria = parameters.get("filterCriteria", {})
-        findings = [finding for finding in enhanced_findings(registry) if _meets(finding, criteria, _FINDING_FILTERS)]
+        found = (finding for one in self.seen_by(registry) for finding in enhanced_findings(one))
+        findings = [finding for finding in found if _meets(finding, criteria, _FINDING_FILTERS)]
         answer = self.pages.page("findings", findings, parameters, default=25)
         answer["findings"] = [inspector_finding(finding, registry.region) for finding in answer["findings"]]
         return answer
 
     def list_coverage(self, registry: Registry, parameters: Item) -> Item:
         criteria = parameters.get("filterCriteria", {})
-        covered = [
-            resource for resource in inspector_coverage(registry) if _meets(resource, criteria, _COVERAGE_FILTERS)
-        ]
+        found = (resource for one in self.seen_by(registry) for resource in inspector_coverage(one))
+        covered = [resource for resource in found if _meets(resource, criteria, _COVERAGE_FILTERS)]
         return self.pages.page("coveredResources", covered, parameters)
 
     def get_clusters_for_image(self, registry: Registry, parameters: Item) -> Item:
         name, _, digest = parameters["filter"]["resourceId"].partition(":repository/")[2].partition("/sha256:")
-        clusters = registry.clusters.get((name, f"sha256:{digest}"), [])
+        account = parameters["filter"]["resourceId"].split(":")[4]
+        owner = next((one for one in self.seen_by(registry) if one.account == account), None)
+        clusters = owner.clusters.get((name, f"sha256:{digest}"), []) if owner else []
         return self.pages.page("cluster", clusters, parameters)
