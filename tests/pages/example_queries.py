@@ -347,14 +347,13 @@ SELECT split_part(cluster_arn, '/', -1) AS cluster, eks_namespace, workload_type
 FROM image_cluster_workloads
 ORDER BY ALL""",
     "ecs_task_containers": """\
--- Which running containers have another image than their tag stands for today?
-SELECT split_part(c.cluster_arn, '/', -1) AS cluster, c.started_as, c.container_name, c.task_count, c.image_tag,
-  left(c.image_digest, 14) AS runs, left(t.image_digest, 14) AS today
+-- What runs in each cluster, and how old is its image?
+SELECT split_part(c.cluster_arn, '/', -1) AS cluster, c.started_as, c.container_name, c.task_count,
+  left(c.image_digest, 14) AS digest, i.image_pushed_at::DATE AS pushed
 FROM ecs_task_containers c
-LEFT JOIN image_tags t ON t.registry_id = c.image_registry_id AND t.region = c.image_region
-  AND t.repository_name = c.image_repository_name AND t.image_tag = c.image_tag
-WHERE c.image_registry_id IS NOT NULL AND c.image_tag IS NOT NULL AND t.image_digest IS DISTINCT FROM c.image_digest
-ORDER BY ALL""",
+JOIN images i ON i.registry_id = c.image_registry_id AND i.region = c.image_region
+  AND i.repository_name = c.image_repository_name AND i.image_digest = c.image_digest
+ORDER BY pushed, cluster, c.started_as, c.container_name""",
     "ecs_service_images": """\
 -- Which services name an image by a tag alone, so that nobody can say what they will start?
 SELECT split_part(cluster_arn, '/', -1) AS cluster, service_name, container_name, image_repository_name, image_tag,
@@ -367,7 +366,7 @@ ORDER BY ALL""",
 SELECT f.function_name, f.function_version, f.image_repository_name, left(f.image_digest, 14) AS digest,
   i.image_pushed_at::DATE AS pushed
 FROM lambda_function_images f
-LEFT JOIN images i ON i.registry_id = f.image_registry_id AND i.region = f.image_region
+JOIN images i ON i.registry_id = f.image_registry_id AND i.region = f.image_region
   AND i.repository_name = f.image_repository_name AND i.image_digest = f.image_digest
 ORDER BY ALL""",
     # previews
