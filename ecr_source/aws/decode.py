@@ -66,7 +66,8 @@ def decode(bodies: Sequence[bytes], operation: OperationModel) -> pa.Table:
         MalformedResponse: a member has another type than the model says.
     """
     schema = _response_schema(operation.service_model.service_name, operation.name)
-    responses = _read_by_arrow(bodies, schema)
+    # What it would ignore it would not check either.
+    responses = _read_by_arrow(bodies, schema) if UNMODELLED in schema.names else None
     if responses is not None and len(responses) == len(bodies) and _is_strict(responses):
         return pa.Table.from_struct_array(responses).cast(schema)
     return pa.concat_tables([_decode_tolerantly(body, schema) for body in bodies])
@@ -83,8 +84,7 @@ def _read_by_arrow(bodies: Sequence[bytes], schema: pa.Schema) -> pa.StructArray
             pa.BufferReader(text),
             read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=pa.schema([("response", pa.struct(schema))]),
-                unexpected_field_behavior="error" if UNMODELLED in schema.names else "ignore",
+                explicit_schema=pa.schema([("response", pa.struct(schema))]), unexpected_field_behavior="error"
             ),
         )
     except pa.ArrowException:  # a map is not implemented

@@ -226,4 +226,5 @@ def _flattened(api: Api, table: Table, asked: Row, response: Response) -> pa.Tab
         asked_at=pa.array([datetime.now(UTC)], TIMESTAMP),
         where=f"{table.operation} in {api.scope}",
     )
-    return flatten(page, table, table.fillings[0], api.scope)
+    told = [filling for filling in table.fillings if filling.operation is table.operation]
+    return pa.concat_tables(flatten(page, table, filling, api.scope) for filling in told)

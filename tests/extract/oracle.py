@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -20,11 +20,13 @@ from botocore.utils import parse_timestamp
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.column import (
+    Alike,
     ArnField,
     Asked,
     CallOutcome,
     Constant,
     Count,
+    ImageReference,
     IsOneOf,
     Joined,
     Lookup,
@@ -36,7 +38,7 @@ from ecr_source.catalog.column import (
     OrZero,
     Source,
 )
-from ecr_source.catalog.coverage import named_paths
+from ecr_source.catalog.coverage import column_paths, is_secretive, named_paths
 from ecr_source.catalog.documents import DOCUMENTS
 from ecr_source.catalog.model import enumerated
 from ecr_source.catalog.schema import arrow_schema
@@ -61,7 +63,8 @@ class Unreadable(Exception):
 
 
 def members(body: bytes, service: str, operation: str) -> Item:
-    """The members that the catalog names, checked against the model; those that it does not are in `unmodelled`.
+    """The members that the catalog names, checked against the model; those that it does not are in `unmodelled`, or
+    dropped where they may be secrets.
 
     Of a member that is given twice the last one counts.
 
@@ -69,9 +72,12 @@ def members(body: bytes, service: str, operation: str) -> Item:
         Unreadable: the body is not one whole JSON object of the model's shape.
     """
     model = service_model("tagging" if service == "resourcegroupstaggingapi" else service).operation_model(operation)
-    response = _Conformity(model, named_paths(service, operation)).structure(loaded(body), model.output_shape, "")
-    conformed, unnamed = response
-    return conformed | {"unmodelled": _kept(unnamed)}
+    if is_secretive(service, operation):
+        conformity = _Conformity(model, column_paths(service, operation), lambda _: None)
+    else:
+        conformity = _Conformity(model, named_paths(service, operation), _kept)
+    conformed, unnamed = conformity.structure(loaded(body), model.output_shape, "")
+    return conformed | {"unmodelled": conformity.kept(unnamed)}
 
 
 def loaded(body: bytes) -> Item:
@@ -151,9 +157,10 @@ def _as_doubles(value: Any) -> Any:
 class _Conformity:
     """Checks JSON against the shapes of one operation."""
 
-    def __init__(self, model: OperationModel, named: set[str]) -> None:
+    def __init__(self, model: OperationModel, named: set[str], kept: Callable[[Item], Any]) -> None:
         self._model = model
         self._named = named
+        self.kept = kept
 
     def structure(self, value: Any, shape: Any, path: str) -> tuple[Item, Item]:
         """The named members, and the others with those that stand unnamed in structures within."""
@@ -194,7 +201,7 @@ class _Conformity:
         if shape.type_name != "structure":
             return [self.value(item, shape, f"{path}[]") for item in items]
         conformed = [self.structure(item, shape, f"{path}[].") for item in items]
-        return [item | {"unmodelled": _kept(unnamed)} for item, unnamed in conformed]
+        return [item | {"unmodelled": self.kept(unnamed)} for item, unnamed in conformed]
 
     def _map(self, entries: Any, shape: Any, path: str) -> Any:
         if not isinstance(entries, dict):
@@ -252,7 +259,10 @@ def rows(table: Table, filling: Filling, answers: Sequence[Answer], scope: Scope
         if answer.outcome == "complete" or filling.whatever_comes:
             for way in _ways(table, filling, answer):
                 row = _row(table, filling, way, answer, scope)
-                found[_what_tells_apart(table, filling, way, row)] = row
+                key = _what_tells_apart(table, filling, way, row)
+                if table.alike:
+                    row[table.alike] += found[key][table.alike] if key in found else 0
+                found[key] = row
     return list(found.values())
 
 
@@ -301,7 +311,8 @@ def _ways(table: Table, filling: Filling, answer: Answer) -> Iterator[Way]:
         if number == 1:
             ways = _last_of_each(ways, table, filling)
     for way in ways:
-        if filling.only_with is None or _at(way[-1], filling.only_with) is not None:
+        is_there = filling.only_with is None or _at(way[-1], filling.only_with) is not None
+        if is_there and all(_at(way[-1], path) == value for path, value in filling.only_having.items()):
             yield way
 
 
@@ -358,11 +369,10 @@ def _of_item(source: Source, item: Any) -> Any:
             return _at(item, path)
         case OrZero(within, path, _):
             return None if _at(item, within) is None else _at(item, path) or 0
-        case ArnField(path, part, _):
-            return _arn_field(_at(item, path), part)
-        case Namespace(path):
-            name, slash, _ = (_at(item, path) or "").rpartition("/")
-            return name if slash and name else None
+        case ArnField() | ImageReference() | Namespace():
+            return _part_of_text(source, _at(item, source.path))
+        case Alike():
+            return 1
         case Count(path):
             return len(_at(item, path) or ())
         case IsOneOf(path, values):
@@ -374,6 +384,17 @@ def _of_item(source: Source, item: Any) -> Any:
             return _looked_up(source, item)
     assert isinstance(source, Ordinal)
     return None
+
+
+def _part_of_text(source: ArnField | ImageReference | Namespace, text: str | None) -> str | None:
+    match source:
+        case ArnField():
+            return _arn_field(text, source.part)
+        case ImageReference():
+            return _in_reference(text, source.part)
+        case Namespace():
+            name, slash, _ = (text or "").rpartition("/")
+            return name if slash and name else None
 
 
 def _at(item: Any, path: str) -> Any:
@@ -404,6 +425,29 @@ def _arn_field(arn: str | None, part: str) -> str | None:
     pattern = {"resource": r"repository/(.*?)(?:/sha[0-9]+:.*)?$", "digest": r".*?/(sha[0-9]+:.*)$"}[part]
     match = re.match(pattern, fields[5])
     return match[1] or None if match else None
+
+
+def _in_reference(text: str | None, part: str) -> str | None:
+    if text is None:
+        return None
+    first, slash, rest = text.partition("/")
+    names_a_registry = slash and ("." in first or ":" in first or first == "localhost")
+    found = (_without_registry(rest, first) if names_a_registry else None) or _without_registry(text, "")
+    if part in ("registry_id", "region"):
+        registry = (found or {}).get("registry", "")
+        host = re.match(r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z]", registry)
+        return host[1 if part == "registry_id" else 2] if host else None
+    return (found or {}).get(part) or None
+
+
+def _without_registry(text: str, registry: str) -> dict[str, str] | None:
+    """The parts of `repository:tag@digest`; None if it is none."""
+    named, at, digest = text.partition("@")
+    name, colon, tag = named.partition(":")
+    is_whole = name and not (at and not digest) and not (colon and not tag) and "@" not in digest
+    if not is_whole or ":" in tag or "/" in tag:
+        return None
+    return {"registry": registry, "repository_name": name, "tag": tag, "digest": digest}
 
 
 def _looked_up(source: Lookup, item: Any) -> Any:

@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from multiprocessing import get_context
@@ -73,7 +73,8 @@ ERRORS = ("ForeignRow", "LoopingToken", "MalformedResponse", "MissingKey", "NotW
 NOT_FOUND = ("REPOSITORY_NOT_FOUND", "RepositoryNotFoundException", "ImageNotFound")
 
 BY_ECR = catalog.FINDINGS_FROM["ecr"]
-OPERATIONS = catalog.operations_of(catalog.TABLES)
+TABLES = [*catalog.TABLES, *catalog.LISTINGS]
+OPERATIONS = catalog.operations_of(TABLES)
 WEIGHTS = [0.4 if operation.parent is IMAGES else 1 for operation in OPERATIONS]
 """What is asked for each image takes a dozen calls, and is mutated more rarely."""
 STANDS_IN_FOR = {operation.instead: operation for operation in OPERATIONS if operation.instead}
@@ -190,7 +191,7 @@ class Bench:
         self._walks = 0
         self._calls: dict[Operation, list[Call]] = {}
         self._answered: dict[Operation, dict[Table, Rows]] = {}
-        reads = self.read(catalog.TABLES, BY_ECR).tables
+        reads = self.read(TABLES, BY_ECR).tables
         self.rows: dict[Table, Rows] = {read.table: rows_of(read) for read in reads}
         self._calls |= {operation: made for operation in OPERATIONS if (made := self._made(operation))}
 
@@ -236,7 +237,7 @@ class Bench:
 
     def first_calls(self, operation: Operation) -> list[Call]:
         """Those calls that begin a listing, or are all of one."""
-        return [call for call in self.calls(operation) if operation.token not in call.parameters]
+        return [call for call in self.calls(operation) if operation.sent_token not in call.parameters]
 
     def answer(self, call: Call) -> Answer:
         """What the server answers now."""
@@ -274,7 +275,7 @@ def _at(parameters: Item, path: str) -> Any:
 
 
 def tables_of(operation: Operation) -> list[Table]:
-    return [table for table in catalog.TABLES if operation in table.operations]
+    return [table for table in TABLES if operation in table.operations]
 
 
 def without(operation: Operation) -> Collection[Operation]:
@@ -342,7 +343,7 @@ class Expected:
             try:
                 answer = answer_of(call, asked, bench)
                 rows_of_answers(operation, [answer])
-                answers.append(answer)
+                answers += answers_of_each(operation, answer, asked)
                 lost += excepted_by(answer, asked)
             except Unreadable as error:
                 failed = str(error) or "unreadable"
@@ -359,6 +360,13 @@ class Expected:
             for table, found in rows.items():
                 found += rows_of_images(table, operation, lost, bench)
         return cls(rows, lost, failed or ("failures" if lost else ""))
+
+
+def answers_of_each(operation: Operation, answer: oracle.Answer, asked: Asked) -> list[oracle.Answer]:
+    """The answer to each call that was made with these parameters: rows of the parent can differ in other columns."""
+    each = operation.each
+    is_of_one = isinstance(each, EachRow) and each.at_a_time == 1
+    return [replace(answer, asked=row) for row in asked] if is_of_one and asked else [answer]
 
 
 def rows_of_images(table: Table, operation: Operation, lost: Asked, bench: Bench) -> Rows:
@@ -404,7 +412,7 @@ def answer_of(call: Call, asked: Asked, bench: Bench) -> oracle.Answer:
         if token in seen:
             raise Unreadable("a token that repeats")
         seen.add(token)
-        call = Call(operation, call.parameters | {operation.token: token})
+        call = Call(operation, call.parameters | {operation.sent_token: token})
 
 
 def error_code(body: bytes) -> str:

@@ -53,6 +53,10 @@ def two_regions(server: EcrServer) -> EcrServer:
     return server
 
 
+WHAT_RUNS = {operation.name for table in catalog.LISTINGS for operation in table.operations}
+"""The operations that tell what to ask ECS and Lambda for; nothing is loaded of it."""
+
+
 def planned(done: subprocess.CompletedProcess[str]) -> list[Planned]:
     """The lines of a plan, the one of the sum last."""
     assert done.returncode == 0, done.stderr
@@ -76,9 +80,11 @@ def calls_made(server: EcrServer) -> int:
     return made
 
 
-def test_a_plan_lists_repositories_and_does_nothing_else(ecr: Ecr, maximal: EcrServer) -> None:
+def test_a_plan_lists_repositories_and_what_runs_and_does_nothing_else(ecr: Ecr, maximal: EcrServer) -> None:
     groups = {line.group: line.note for line in planned(ecr("plan", "--table", "all"))[:-1]}
-    assert maximal.calls == {"GetCallerIdentity": 1, "DescribeRepositories": 1, "ecr-public:DescribeRepositories": 1}
+    repositories = {"DescribeRepositories": 1, "ecr-public:DescribeRepositories": 1}
+    what_runs = {name: maximal.calls[name] for name in WHAT_RUNS}
+    assert maximal.calls == {"GetCallerIdentity": 1, **repositories, **what_runs}
     assert {group for group, note in groups.items() if note.startswith("at least")} == {
         *("images", "registry", "findings", "image_status", "usage", "previews", "public")
     }
@@ -128,7 +134,8 @@ def test_a_run_makes_about_the_calls_that_were_planned_by_what_is_loaded(
     plan = planned(ecr("plan", *options, *BOTH))
     listings = {"DescribeRepositories", "ecr-public:DescribeRepositories"}
     # The last one says whether Inspector can tell what runs an image.
-    assert two_regions.calls.keys() <= {"GetCallerIdentity", *listings, "GetRegistryScanningConfiguration"}
+    others = {"GetCallerIdentity", "GetRegistryScanningConfiguration", *WHAT_RUNS}
+    assert two_regions.calls.keys() <= {*listings, *others}
     two_regions.calls.clear()
     assert ecr("run", *options, *BOTH).returncode == 0
     made = calls_made(two_regions)
