@@ -24,7 +24,7 @@ EVERY = pytest.mark.parametrize("view", views().values(), ids=lambda view: view.
 TABLES = [*(table.name for table in catalog.TABLES), *(table.name for table in catalog.RUN_TABLES)]
 ALL = {"tables": ["all", "manifests"], "moves_last_recorded_pull_time": True}
 WHOLE = [view for view in views().values() if not view.is_part]
-OF_EACH_RUN = {"extraction_scopes", "extraction_errors"}
+OF_EACH_RUN = {"extraction_scopes", "extraction_errors", "loaded_readings"}
 EVERYTHING = Loaded("aws_ecr", dict.fromkeys(TABLES, True), appends=False)
 
 
