@@ -20,6 +20,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from ecr_source.catalog.coverage import column_paths, is_secretive
 from tests.server.ecr_server import (
     ACCESS_KEY,
     ACCOUNT,
@@ -33,6 +34,8 @@ from tests.server.ecr_server import (
     package,
     service_model,
 )
+from tests.server.request_check import check_request
+from tests.server.workloads import Workloads
 
 API = "team-a/api"
 Boto = Callable[..., Any]
@@ -62,7 +65,7 @@ NOT_OF_IMAGES = (
     "vm",
     "vmInstance",
 )
-NOT_ASKED_FOR = ("ComplianceDetails", "nextToken", "PaginationToken")
+NOT_ASKED_FOR = ("ComplianceDetails", "NextMarker", "nextToken", "PaginationToken")
 
 
 @pytest.fixture
@@ -163,6 +166,7 @@ def everything(registry: Registry) -> dict[tuple[str, str], list[Item]]:
             for name, image in images
         ],
     }
+    others |= everything_that_runs(registry.workloads)
     return (
         {("ecr", operation): asked for operation, asked in ecr.items()}
         | {("ecr-public", operation): asked for operation, asked in ecr_public.items()}
@@ -170,12 +174,36 @@ def everything(registry: Registry) -> dict[tuple[str, str], list[Item]]:
     )
 
 
+def everything_that_runs(workloads: Workloads) -> dict[tuple[str, str], list[Item]]:
+    """The same of ECS and Lambda."""
+    clusters = [{"cluster": cluster} for cluster in workloads.clusters]
+    functions = [function["Configuration"] for function in workloads.functions]
+    return {
+        ("ecs", "ListClusters"): [{}],
+        ("ecs", "ListTasks"): clusters,
+        ("ecs", "DescribeTasks"): [
+            {"cluster": task["clusterArn"], "tasks": [task["taskArn"], "unknown"]} for task in workloads.tasks
+        ],
+        ("ecs", "ListServices"): clusters,
+        ("ecs", "DescribeServices"): [
+            {"cluster": service["clusterArn"], "services": [service["serviceArn"], "unknown"]}
+            for service in workloads.services
+        ],
+        ("ecs", "DescribeTaskDefinition"): [{"taskDefinition": arn} for arn in workloads.task_definitions],
+        ("lambda", "ListFunctions"): [{"FunctionVersion": "ALL"}],
+        ("lambda", "GetFunction"): [
+            {"FunctionName": one["FunctionName"], "Qualifier": one["Version"]} for one in functions
+        ],
+    }
+
+
 OPERATIONS = list(everything(Registry(ACCOUNT, "eu-west-1")))
 
 
 def pages(client: Any, operation: str, parameters: Item) -> Iterator[Item]:
     """All pages; none where what is asked for does not exist."""
-    token = "PaginationToken" if operation == "GetResources" else "nextToken"
+    token = {"GetResources": "PaginationToken", "ListFunctions": "NextMarker"}.get(operation, "nextToken")
+    sent = "Marker" if token == "NextMarker" else token
     while True:
         try:
             page = client._make_api_call(operation, parameters)
@@ -186,7 +214,7 @@ def pages(client: Any, operation: str, parameters: Item) -> Iterator[Item]:
         yield page
         if not page.get(token):
             return
-        parameters = {**parameters, token: page[token]}
+        parameters = {**parameters, sent: page[token]}
 
 
 def ask_for_everything(boto: Boto, registry: Registry, service: str, operation: str) -> list[Item]:
@@ -226,9 +254,21 @@ def seen(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 def test_the_maximal_registry_answers_every_member(boto: Boto, maximal: Registry, service: str, operation: str) -> None:
     answers = ask_for_everything(boto, maximal, service, operation)
     signing_name = "tagging" if service == "resourcegroupstaggingapi" else service
-    expected = set(leaves(service_model(signing_name).operation_model(operation).output_shape))
+    model = service_model(signing_name).operation_model(operation)
+    # Of what runs nothing is kept that no column names.
+    kept = (tuple(path.replace("[]", "").split(".")) for path in column_paths(service, operation) - {*NOT_ASKED_FOR})
+    expected = set(kept if is_secretive(service, operation) else leaves(model.output_shape))
     assert expected
     assert expected - {path for answer in answers for path in seen(answer)} == set()
+
+
+@pytest.mark.parametrize(("service", "operation"), [one for one in OPERATIONS if one[0] in ("ecs", "lambda")])
+def test_what_is_told_of_what_runs_is_what_the_model_allows(
+    boto: Boto, maximal: Registry, service: str, operation: str
+) -> None:
+    shape = service_model(service).operation_model(operation).output_shape
+    for answer in ask_for_everything(boto, maximal, service, operation):
+        check_request(shape, {name: value for name, value in answer.items() if name != "ResponseMetadata"})
 
 
 def listed(value: Any) -> Any:
