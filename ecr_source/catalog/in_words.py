@@ -35,7 +35,17 @@ from ecr_source.catalog.tables.image import IMAGES
 def facts(table: Table | RunTable) -> dict[str, str]:
     """What there is to say of a table beside its columns, by what it is about."""
     key = {"key": _codes(table.key)}
+    if joined := _joined_by_key(table):
+        key["joined by it"] = _codes(joined)
     return key | _facts_of_calls(table) if isinstance(table, Table) else key
+
+
+def _joined_by_key(table: Table | RunTable) -> list[str]:
+    """The tables with its key in theirs: other facts of the same thing, and what hangs on it, but not on what does."""
+    key = {*table.key}
+    others = [one for one in catalog.TABLES if one is not table and key <= {*one.key}]
+    hanging = [one for one in others if key < {*one.key}]
+    return [one.name for one in others if not any({*other.key} < {*one.key} for other in hanging)]
 
 
 def _facts_of_calls(table: Table) -> dict[str, str]:
