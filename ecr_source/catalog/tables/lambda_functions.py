@@ -69,7 +69,9 @@ LAMBDA_FUNCTION_IMAGES = Table(
         "state_reason_code": "Configuration.StateReasonCode",
         "last_update_status": "Configuration.LastUpdateStatus",
         "last_update_status_reason_code": "Configuration.LastUpdateStatusReasonCode",
-        "last_modified": "Configuration.LastModified",
+        "last_modified": Member(
+            "Configuration.LastModified", "When the version was changed last, in ISO 8601 as Lambda writes it."
+        ),
         "role_arn": "Configuration.Role",
         "architecture": Member("Configuration.Architectures[0]", "The architecture that the function runs on."),
         "memory_size_in_mb": "Configuration.MemorySize",
