@@ -233,17 +233,17 @@ ANSWERS: dict[int, list[Row]] = {
             f"arn:aws:ecr:eu-west-1:{DEMO_ACCOUNT}:repository/search/indexer",
         ),
         (
-            *("repositories", "tmp/spike", "removed", None),
-            *(f"arn:aws:ecr:eu-west-1:{DEMO_ACCOUNT}:repository/tmp/spike", None),
+            *("repositories", "trial/spike", "removed", None),
+            *(f"arn:aws:ecr:eu-west-1:{DEMO_ACCOUNT}:repository/trial/spike", None),
         ),
         ("repository_scanning_configurations", "search/indexer", "added", None, None, "MANUAL"),
-        ("repository_scanning_configurations", "tmp/spike", "removed", None, "MANUAL", None),
+        ("repository_scanning_configurations", "trial/spike", "removed", None, "MANUAL", None),
         ("repository_tags", "search/indexer", "added", None, None, "search"),
     ],
     27: [(EUROPE, "shop/web", "latest", True)],
     28: [
         ("shop/api", "sha256", "v1", 71_000_000, "possibly_lifecycle"),
-        ("tmp/spike", "sha256", "try", 15_000_000, "repository_deleted"),
+        ("trial/spike", "sha256", "try", 15_000_000, "repository_deleted"),
     ],
     29: [
         ("CRITICAL", 4, 0, 4),  # America

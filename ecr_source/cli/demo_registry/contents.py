@@ -229,7 +229,7 @@ _EUROPE = Registry(
             images=[_WEB_0, _WEB_1_AMD64, _WEB_1_ARM64, _WEB_1, _WEB_2_AMD64, _WEB_2_ARM64, _WEB_2],
             last_week={"lifecycle_policy": None},
         ),
-        "tmp/spike": Repository(created=60, deleted=2, images=[Image(60, ["try"], [Layer("spike", 15_000_000)])]),
+        "trial/spike": Repository(created=60, deleted=2, images=[Image(60, ["try"], [Layer("spike", 15_000_000)])]),
     },
 )
 
