@@ -184,7 +184,7 @@ GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5""",
             "Which repositories come near the quota of images?",
             """\
 SELECT region, repository_name, images, share_of_quota FROM ecr_storage
-ORDER BY images DESC, region, repository_name LIMIT 3""",
+ORDER BY images DESC NULLS LAST, region, repository_name LIMIT 3""",
         ),
         Asked(
             "Which images are stored more than once?",
