@@ -16,7 +16,7 @@ from ecr_source.cli.written_rows import TABLE, check_form, print_rows
 from ecr_source.destinations.reading import DatasetReader, Rows
 from ecr_source.destinations.views.definition import View
 from ecr_source.destinations.views.simulation import policy_in_place
-from ecr_source.errors import ConfigurationError
+from ecr_source.errors import ConfigurationError, NotLoaded
 from ecr_source.extract.name_patterns import matching_any
 from ecr_source.loading.loaded_dataset import open_loaded
 from ecr_source.loading.settings import Settings
@@ -27,6 +27,8 @@ _OF_IMAGE = [
     *("registry_id", "region", "repository_name", "image_digest", "image_tags", "image_size_in_bytes"),
     *("rule_priority", "action"),
 ]
+_NAMED = 3
+"""So many repositories are named of those that are not in the answer."""
 _ORDER = [(name, "ascending") for name in ("registry_id", "region", "repository_name")]
 
 
@@ -39,6 +41,7 @@ def simulate_and_report(settings: Settings, policy: Path, *, images: bool, form:
         with open_loaded(settings) as reader:
             in_place = policy_in_place(lifecycle, _repositories(reader, settings.repositories))
             (_report_images if images else _report_repositories)(reader, in_place, settings.parameters or {}, form)
+            _name_unread(_unread(reader, settings.repositories))
 
     return exit_code_of(settings, ask)
 
@@ -61,6 +64,22 @@ def _repositories(reader: DatasetReader, patterns: Sequence[str] | None) -> list
     if matched := matching_any(patterns, listed["repository_name"].to_pylist()):
         return matched
     raise ConfigurationError(f'no repository with images was loaded that matches "{patterns[0]}"')
+
+
+def _unread(reader: DatasetReader, patterns: Sequence[str] | None) -> list[str]:
+    """Those of the repositories, by account and region, whose images could not be read."""
+    try:
+        reader.relation("ecr_storage")
+    except NotLoaded:
+        return []
+    listed = _table(
+        reader.rows(
+            "SELECT registry_id, region, repository_name FROM ecr_storage WHERE images IS NULL ORDER BY 1, 2, 3"
+        )
+    )
+    names = listed["repository_name"].to_pylist()
+    chosen = set(matching_any(patterns, names)) if patterns else {*names}
+    return ["/".join(row.values()) for row in listed.to_pylist() if row["repository_name"] in chosen]
 
 
 def _report_repositories(
@@ -97,6 +116,14 @@ def _note(perhaps_held: int | None, unknown: int | None) -> None:
         )
     if unknown:
         print_line(console, f"of {unknown:,} images more it is not known when they were pushed, pulled or archived")
+
+
+def _name_unread(repositories: Sequence[str]) -> None:
+    if not repositories:
+        return
+    more = f" and {len(repositories) - _NAMED:,} more" if len(repositories) > _NAMED else ""
+    named = ", ".join(repositories[:_NAMED]) + more
+    print_line(Console(stderr=True), f"not judged, because their images could not be read: {named}")
 
 
 def _table(rows: Rows) -> pa.Table:

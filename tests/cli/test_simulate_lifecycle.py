@@ -20,7 +20,7 @@ from ecr_source.destinations.reading.duckdb import open_file
 from ecr_source.destinations.views.simulation import policy_in_place
 from tests.conftest import environment, isolate, make_pipeline, new_warehouse
 from tests.forked import run_forked
-from tests.server.ecr_server import EcrServer, serving
+from tests.server.ecr_server import EcrServer, error, serving
 from tests.server.registry import digest_of
 from tests.views.lifecycle_evaluator import Image, Repository
 from tests.views.lifecycle_policies import (
@@ -193,6 +193,22 @@ def test_a_policy_that_cannot_be_read_and_images_that_were_not_loaded_are_told(
     said = refused(run_forked(("simulate-lifecycle", "policy.json"), env, timeout=60))
     assert 'has no table "images": load it: ' in said
     assert "--table images,image_tags" in said
+
+
+def test_repositories_whose_images_could_not_be_read_are_named(tmp_path: Path) -> None:
+    with serving() as server:
+        for name in ("team/api", "team/web", "other"):
+            server.registry().put(name)
+        server.registry().put_image("team/web", tags=["v1"])
+        for name in ("team/api", "other"):
+            server.fail(error("AccessDeniedException", "not you"), operation="DescribeImages", repository=name)
+        env = environment(server, tmp_path / "ecr.duckdb")
+        assert run_forked(("run", "--table", "repositories,images"), env, timeout=60).returncode == 1
+    (tmp_path / "policy.json").write_text(policy_text([rule(1, **ANY, **keep(1))]))
+    unread = "not judged, because their images could not be read: "
+    for chosen, named in (((), "{0}/other, {0}/team/api"), (("--repository", "team/*"), "{0}/team/api")):
+        done = run_forked(("simulate-lifecycle", "policy.json", *chosen), env, timeout=60)
+        assert (done.returncode, done.stderr) == (0, f"{unread}{named.format('123456789012/eu-west-1')}\n")
 
 
 def test_a_lake_is_judged_too(server: EcrServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
