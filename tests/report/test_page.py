@@ -15,7 +15,7 @@ from tests.report.conftest import reporting, written
 from tests.report.registry import HOSTILE
 from tests.warehouse import DuckDbFile
 
-DESKTOP, TABLET, PHONE = (1280, 900), (820, 1180), (390, 844)
+WIDE, DESKTOP, TABLET, PHONE = (2560, 1300), (1280, 900), (820, 1180), (390, 844)
 A4 = (688, 1000)
 """Between the margins, in the pixels of a page."""
 
@@ -130,7 +130,7 @@ def test_without_scripts_all_is_there_to_read(browser: Browser, file: Path) -> N
     context.close()
 
 
-@pytest.mark.parametrize("size", [DESKTOP, TABLET, PHONE], ids=["desktop", "tablet", "phone"])
+@pytest.mark.parametrize("size", [WIDE, DESKTOP, TABLET, PHONE], ids=["wide", "desktop", "tablet", "phone"])
 def test_the_page_is_never_wider_than_the_screen(page: Page, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]

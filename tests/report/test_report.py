@@ -18,12 +18,15 @@ from moto.server import ThreadedMotoServer
 from ecr_source import write_report
 from ecr_source.destinations.reading.duckdb import open_file
 from ecr_source.errors import ConfigurationError
+from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms
 from tests.cli.terminal import shown_on_terminal
 from tests.conftest import ECR_SOURCE, make_pipeline
 from tests.report.conftest import Report, refused, reporting, written
 from tests.report.registry import load_into
 from tests.server.ecr_server import EcrServer, error, serving
 from tests.warehouse import DATASET, DuckDbFile, Warehouse
+
+KEY = "a key that nobody guesses"
 
 
 @contextmanager
@@ -160,6 +163,17 @@ def test_it_can_be_narrowed_and_then_names_nobody_else(report: Report, tmp_path:
     assert refused(report("--namespace", "a' OR '1'='1")) == (
         "no account, region or namespace is called \"a' OR '1'='1\""
     )
+
+
+def test_masked_accounts_stay_masked(registries: EcrServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MASK_KEY, KEY)
+    file = DuckDbFile(tmp_path / "ecr.duckdb")
+    load_into(file, registries, tmp_path, mask_accounts=True)
+    report = reporting(file)
+    for text in (written(report(), tmp_path / "report.html"), report("--format", "markdown").stdout):
+        assert not re.search("123456789012|210987654321", text)
+    outside = panels(document(report))["shared-with"]["rows"]
+    assert {row["principal_account_id"] for row in outside} == {Pseudonyms(KEY.encode(), ()).text("210987654321")}
 
 
 def test_hostile_names_are_text_in_markdown_too(report: Report) -> None:
