@@ -277,7 +277,8 @@ def test_a_slow_scope_does_not_take_the_places_of_the_others(roles: EcrServer, e
     slow, fast = roles.registry("us-east-1", FIRST), roles.registry("eu-west-1", FIRST)
     slow.fill(30)
     fast.fill(80)
-    fast_has_begun, fast_is_read, answered, answer = threading.Event(), threading.Event(), itertools.count(1), roles.answer
+    fast_has_begun, fast_is_read, answered = threading.Event(), threading.Event(), itertools.count(1)
+    answer = roles.answer
     # A scope that is alone has all places: the slow one begins when it is not.
     to_come = {"DescribeRepositories": fast_has_begun, "GetLifecyclePolicy": fast_is_read}
 
