@@ -11,8 +11,9 @@ import sqlglot
 from sqlglot import expressions as sql
 
 from ecr_source import catalog
-from ecr_source.destinations.views.composition import DIALECT, Loaded, column_meanings
+from ecr_source.destinations.views.composition import Loaded, column_meanings
 from ecr_source.destinations.views.definition import VERSIONS_OF, View, views
+from ecr_source.destinations.views.dialect import DIALECT, Spelling
 from tests.conftest import Row
 from tests.server.ecr_server import EcrServer
 from tests.views.conftest import Load
@@ -50,9 +51,9 @@ def test_it_needs_and_names_what_there_is(view: View) -> None:
 
 @pytest.mark.parametrize("dialect", ["snowflake", "bigquery", "redshift", "databricks"])
 def test_the_sql_of_other_databases_can_be_made_of_them(dialect: str) -> None:
+    spelling = Spelling(dialect, "aws_ecr.{}".format)
     for view in views().values():
-        query = sqlglot.transpile(EVERYTHING.query(view), read=DIALECT, write=dialect)[0]
-        assert sqlglot.parse_one(query, dialect=dialect)
+        assert sqlglot.parse_one(EVERYTHING.query(view, spelling), dialect=dialect)
 
 
 @ON_EACH

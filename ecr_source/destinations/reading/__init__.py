@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ecr_source.destinations.views.definition import VERSIONS_OF, View, views
+from ecr_source.destinations.views.dialect import Spelling
 from ecr_source.errors import ConfigurationError, NotLoaded
 from ecr_source.nearest import nearest
 
@@ -110,18 +111,16 @@ class DatasetReader(ABC):
         if missing := loaded.missing(view):
             none = f'the dataset {self.dataset} has no table "{missing[0]}": load it'
             raise NotLoaded(none, _that_load(list(dict.fromkeys(missing))))
-        return self.rows(self._in_dialect(loaded.query(view)))
+        return self.rows(loaded.query(view, self._spelling))
 
     @property
     @abstractmethod
     def _dialect(self) -> str | None:
         """Its SQL, by sqlglot's name of it."""
 
-    def _in_dialect(self, query: str) -> str:
-        """A query in the SQL of the views as this database takes it."""
-        from ecr_source.destinations.views.dialect import in_dialect  # it reads the service model, too
-
-        return in_dialect(query, self._dialect)
+    @property
+    def _spelling(self) -> Spelling:
+        return Spelling(self._dialect, lambda table: f'"{self.dataset}"."{table}"')
 
     @property
     def _loaded(self) -> Loaded:

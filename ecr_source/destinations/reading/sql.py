@@ -25,7 +25,7 @@ from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.reading import ROWS_AT_A_TIME, Column, DatasetReader, Relation, Rows, only_reads
 from ecr_source.destinations.views.composition import Loaded, column_meanings
 from ecr_source.destinations.views.definition import views
-from ecr_source.destinations.views.dialect import in_dialect
+from ecr_source.destinations.views.dialect import Spelling
 from ecr_source.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class SqlReader(DatasetReader):
         own = {part.alias for part in question.find_all(sql.CTE)}
         named = {table.name for table in question.find_all(sql.Table) if not table.db} - own
         for view in (views()[name] for name in named & {*self._views}):
-            query = self._in_dialect(self._loaded.query(view))
+            query = self._loaded.query(view, self._spelling)
             question = question.with_(view.name, as_=sqlglot.parse_one(query, dialect=self._dialect))
         tables = self._tables_of(question.sql(self._dialect) if named & {*self._views} else statement)
         schema = next(tables).schema
@@ -106,8 +106,9 @@ class SqlReader(DatasetReader):
     def _dialect(self) -> str | None:
         return self._client.capabilities.sqlglot_dialect
 
-    def _in_dialect(self, query: str) -> str:
-        return in_dialect(query, self._dialect, self._client)
+    @property
+    def _spelling(self) -> Spelling:
+        return Spelling(self._dialect, self._client.make_qualified_table_name)
 
     @cached_property
     def _loaded(self) -> Loaded:

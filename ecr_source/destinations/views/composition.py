@@ -12,11 +12,9 @@ from ecr_source import catalog
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.views.definition import VERSIONS_OF, View, views
+from ecr_source.destinations.views.dialect import DIALECT, Spelling, translated
 from ecr_source.destinations.views.parameters import RELATION as PARAMETERS
 from ecr_source.destinations.views.parameters import in_force, parameters_query
-
-DIALECT = "duckdb"
-"""In which the views are written."""
 
 _TABLES: dict[str, Table | RunTable] = {table.name: table for table in catalog.TABLES}
 _TABLES |= {table.name: table for table in catalog.RUN_TABLES}
@@ -80,49 +78,45 @@ class Loaded:
         table = name.removeprefix(VERSIONS_OF)
         return self.tables.get(table), tuple(_TABLES[table].columns) if table in _TABLES else ()
 
-    def query(self, view: View) -> str:
-        """The SELECT of a view, in `DIALECT`, which names nothing but tables of the dataset.
+    def query(self, view: View, spelling: Spelling | None = None) -> str:
+        """The SELECT of a view, which names nothing but tables of the dataset; as DuckDB takes it, if nothing is said.
 
         A table that is not there, and not needed, has no rows.
         """
-        named = [f"{name} AS NOT MATERIALIZED ({self._relation(name)})" for name in view.named if _is_known(name)]
-        every = f"SELECT * FROM ({view.body}) AS {view.name}"  # noqa: S608 (names that are there)
+        return self._query(view, spelling or Spelling(DIALECT, lambda table: f'"{self.dataset}"."{table}"'))
+
+    def _query(self, view: View, as_: Spelling) -> str:
+        # Each piece is translated for itself: most are in many views, and one view has another in it many times.
+        named = [f"{name} {as_.in_line} ({self._relation(name, as_)})" for name in view.named if _is_known(name)]
+        every = f"SELECT * FROM ({translated(view.body, as_.dialect)}) AS {view.name}"  # noqa: S608 (names that are there)
         return f"WITH {', '.join(named)} {every}" if named else every
 
-    def _relation(self, name: str) -> str:
+    def _relation(self, name: str, as_: Spelling) -> str:
         if name in self.in_place:
-            return self.query(self.in_place[name])
+            return self._query(self.in_place[name], as_)
         if name in views():
-            return self.query(views()[name])
+            return self._query(views()[name], as_)
         if name == PARAMETERS:
-            return parameters_query(self.parameters)
+            return translated(parameters_query(self.parameters), as_.dialect)
         if name == _ASKED_AGAIN:
             return " UNION ALL ".join(
                 f"SELECT '{one.name}' AS table_name" for one in catalog.TABLES if one.is_asked_again
             )
         if name == _LOADS:
-            return f"SELECT * FROM {self._qualified(name)}" if name in self.tables else self._loads_of_ledger()  # noqa: S608
+            return f"SELECT * FROM {as_.table(name)}" if name in self.tables else _loads_of_ledger(as_)  # noqa: S608
         if name.startswith(VERSIONS_OF):
-            return f"SELECT * FROM {self._qualified(name.removeprefix(VERSIONS_OF))}"  # noqa: S608
-        if name not in self.tables:
-            return _empty(_TABLES[name])
-        every = f"SELECT * FROM {self._qualified(name)}"  # noqa: S608
-        if self.tables[name]:
+            return f"SELECT * FROM {as_.table(name.removeprefix(VERSIONS_OF))}"  # noqa: S608
+        return self._rows_that_hold(name, as_)
+
+    def _rows_that_hold(self, table: str, as_: Spelling) -> str:
+        if table not in self.tables:
+            return translated(_empty(_TABLES[table]), as_.dialect)
+        every = f"SELECT * FROM {as_.table(table)}"  # noqa: S608
+        if self.tables[table]:
             return f"{every} WHERE _dlt_valid_to IS NULL"
-        return self._newest(name) if self.appends and name not in _APPENDED_BY_EACH_RUN else every
-
-    def _loads_of_ledger(self) -> str:
-        """The loads, where dlt keeps them in no table that can be asked: in a lake."""
-        ledger = self._qualified(catalog.EXTRACTION_SCOPES.name)
-        return f"SELECT run_id AS load_id, max(finished_at) AS inserted_at FROM {ledger} GROUP BY run_id"  # noqa: S608
-
-    def _newest(self, name: str) -> str:
-        key = ", ".join(_TABLES[name].key)
-        newest = f"row_number() OVER (PARTITION BY {key} ORDER BY extracted_at DESC)"
-        return f"SELECT * FROM (SELECT *, {newest} AS age FROM {self._qualified(name)}) AS aged WHERE age = 1"  # noqa: S608
-
-    def _qualified(self, name: str) -> str:
-        return f'"{self.dataset}"."{name}"'
+        if not self.appends or table in _APPENDED_BY_EACH_RUN:
+            return every
+        return f"WITH loaded {as_.in_line} ({every}) {translated(_newest_loaded(_TABLES[table]), as_.dialect)}"
 
 
 def column_meanings(view: View) -> dict[str, str]:
@@ -143,6 +137,17 @@ def _meanings_of_views(view: View) -> dict[str, str]:
     for one in _named_views(view):
         meanings |= _meanings_of_views(one)
     return meanings | view.columns
+
+
+def _loads_of_ledger(as_: Spelling) -> str:
+    """The loads, where dlt keeps them in no table that can be asked: in a lake."""
+    ledger = as_.table(catalog.EXTRACTION_SCOPES.name)
+    return f"SELECT run_id AS load_id, max(finished_at) AS inserted_at FROM {ledger} GROUP BY run_id"  # noqa: S608
+
+
+def _newest_loaded(table: Table | RunTable) -> str:
+    newest = f"row_number() OVER (PARTITION BY {', '.join(table.key)} ORDER BY extracted_at DESC)"
+    return f"SELECT * FROM (SELECT *, {newest} AS age FROM loaded) AS aged WHERE age = 1"  # noqa: S608
 
 
 def _empty(table: Table | RunTable) -> str:

@@ -10,7 +10,7 @@ from dlt.destinations.exceptions import DatabaseException
 from ecr_source.catalog import EXTRACTION_SCOPES
 from ecr_source.destinations.views.composition import Loaded, column_meanings
 from ecr_source.destinations.views.definition import View, views
-from ecr_source.destinations.views.dialect import in_dialect
+from ecr_source.destinations.views.dialect import Spelling
 from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
 _LOGGER = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ def create_views(warehouse: Warehouse, client: SqlClient, parameters: Mapping[st
     """
     loaded = _loaded_into(warehouse, client, parameters)
     there = warehouse.stored_views(client)
+    spelling = Spelling(warehouse.dialect, client.make_qualified_table_name)
     for view in views().values():
         if view.is_part:
             continue
@@ -35,7 +36,7 @@ def create_views(warehouse: Warehouse, client: SqlClient, parameters: Mapping[st
             continue
         fingerprint = loaded.fingerprint(view)
         if fingerprint not in text:
-            _replace(warehouse, client, view, loaded.query(view), fingerprint)
+            _replace(warehouse, client, view, loaded.query(view, spelling), fingerprint)
 
 
 def _loaded_into(warehouse: Warehouse, client: SqlClient, parameters: Mapping[str, float]) -> Loaded:
@@ -47,8 +48,7 @@ def _loaded_into(warehouse: Warehouse, client: SqlClient, parameters: Mapping[st
 
 def _replace(warehouse: Warehouse, client: SqlClient, view: View, query: str, fingerprint: str) -> None:
     name = client.make_qualified_table_name(view.name)
-    translated = in_dialect(query, warehouse.dialect, client)
-    statement = warehouse.view_statement(name, translated, view.description, fingerprint)
+    statement = warehouse.view_statement(name, query, view.description, fingerprint)
     try:
         client.execute_sql(statement)
     except DatabaseException as error:

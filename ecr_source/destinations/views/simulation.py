@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ecr_source.catalog.documents.shape import Object
 from ecr_source.destinations.literals import literal
-from ecr_source.destinations.views.composition import DIALECT
 from ecr_source.destinations.views.definition import View
+from ecr_source.destinations.views.dialect import DIALECT
 
 _STATES = "lifecycle_policy_states"
 _CHOSEN = "policy_state = 'read'"
