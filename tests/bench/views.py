@@ -109,7 +109,7 @@ SECTIONS = {
         f"Each view of snapshot mode over {SIZE.images:,} images with {SIZE.findings:,} findings in"
         f" {SIZE.repositories:,} repositories of four scopes, the default groups and the manifests of indexes, which"
         " `tests/bench/large_registry.sql` makes: in full, every value being counted, and all columns of one repository"
-        f" of {OF_THE_REPOSITORY} images; {{rounds}} rounds, asked as `ecr-source query` asks. *Processor* is the time"
+        f" of {OF_THE_REPOSITORY} images; rounds: {{rounds}}, asked as `ecr-source query` asks. *Processor* is the time"
         " of all threads of DuckDB together, which a busy machine changes least. The first line is no view: it joins"
         " two tables, and no view that tells of each image and its scan can be faster. Aimed at: 2 s in full and 0.2 s"
         " for one repository in DuckDB, 10 s in full in Postgres.",
