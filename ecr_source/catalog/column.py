@@ -109,6 +109,14 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """The texts in the list at `path` as one, sorted and joined by `, `; NULL where there is none."""
+
+    path: str
+    meaning: str
+
+
+@dataclass(frozen=True)
 class OrZero:
     """The number at `path`; 0 where it is missing in a structure `within` that is there."""
 
@@ -173,6 +181,7 @@ Source: TypeAlias = (
     | Constant
     | CallOutcome
     | Count
+    | Listed
     | Alike
     | OrZero
     | IsOneOf

@@ -15,6 +15,7 @@ from ecr_source.catalog.column import (
     ImageReference,
     IsOneOf,
     Joined,
+    Listed,
     Lookup,
     Member,
     Namespace,
@@ -69,7 +70,7 @@ def _paths(filling: Filling, levels_up: int, source: Source) -> Iterator[str]:
             | OrZero(_, path, _)
         ):
             yield joined(filling.rows_above(levels_up), path)
-        case Count(path):
+        case Count(path) | Listed(path, _):
             yield joined(filling.rows_above(levels_up), f"{path}[]")
         case Lookup(path, key, _, value, _, _):
             for member in (key, value):

@@ -19,6 +19,7 @@ from ecr_source.catalog.column import (
     ImageReference,
     IsOneOf,
     Joined,
+    Listed,
     Lookup,
     Member,
     Namespace,
@@ -244,6 +245,8 @@ def _computed(source: Source, rows: str) -> str:
             return f"the number of `{rows}` that are one row"
         case Count(path):
             return f"the number of `{_path(rows, path)}[]`"
+        case Listed(path, _):
+            return f"`{_path(rows, path)}[]`, sorted, joined by commas"
         case IsOneOf(path, _):
             return f"from `{_path(rows, path)}`"
         case Lookup(path, key, among, value, _, _):

@@ -18,6 +18,7 @@ from ecr_source.catalog.column import (
     ImageReference,
     IsOneOf,
     Joined,
+    Listed,
     Lookup,
     Member,
     Namespace,
@@ -132,7 +133,7 @@ def _computed(operation: Operation, source: Source) -> _Described:
             return pa.string(), meaning or f"The {part.replace('_', ' ')} in {path}."
         case Lookup(_, _, _, _, meaning, type_):
             return _TYPE_OF_NAME[type_], meaning
-        case Joined(_, meaning):
+        case Joined(_, meaning) | Listed(_, meaning):
             return pa.string(), meaning
     raise AssertionError(source)
 

@@ -16,6 +16,7 @@ from ecr_source.catalog.column import (
     ImageReference,
     IsOneOf,
     Joined,
+    Listed,
     Lookup,
     Member,
     Namespace,
@@ -56,16 +57,24 @@ def of_items(source: Source, page: Page, level: Level) -> pa.Array:
             return _ordinals(level)
         case Alike():
             return pa.repeat(pa.scalar(1, pa.int64()), len(level.items))
-        case Count(path):
-            return pc.fill_null(pc.list_value_length(member_at(page, level, path)), 0)
         case IsOneOf(path, values):
             member = member_at(page, level, path)
             return pc.if_else(member.is_valid(), pc.is_in(member, pa.array(values)), pa.scalar(None, pa.bool_()))
         case Joined(sources, _):
             return _joined([of_items(part, page, level) for part in sources])
-        case Lookup():
-            return _looked_up(source, member_at(page, level, source.path))
+        case Count() | Listed() | Lookup():
+            return _of_list(source, member_at(page, level, source.path))
     raise AssertionError(source)
+
+
+def _of_list(source: Count | Listed | Lookup, lists: pa.ListArray) -> pa.Array:
+    match source:
+        case Count():
+            return pc.fill_null(pc.list_value_length(lists), 0)
+        case Listed():
+            return _listed(lists)
+        case Lookup():
+            return _looked_up(source, lists)
 
 
 def _part_of_text(source: ArnField | ImageReference | Namespace, page: Page, level: Level) -> pa.StringArray:
@@ -80,6 +89,15 @@ def _part_of_text(source: ArnField | ImageReference | Namespace, page: Page, lev
 
 def _joined(parts: Sequence[pa.Array]) -> pa.StringArray:
     return pc.binary_join_element_wise(*(pc.fill_null(part.cast(pa.string()), "") for part in parts), "|")
+
+
+def _listed(lists: pa.ListArray) -> pa.StringArray:
+    texts = pa.table({"parent": pc.list_parent_indices(lists), "text": lists.flatten()})
+    in_order = texts.sort_by([("parent", "ascending"), ("text", "ascending")])["text"].combine_chunks()
+    lengths = pc.fill_null(pc.list_value_length(lists), 0)
+    offsets = pa.concat_arrays([pa.array([0], lengths.type), pc.cumulative_sum(lengths)])
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, in_order), ", ")
+    return pc.if_else(pc.greater(lengths, 0), joined, None)
 
 
 def _arns(page: Page, level: Level, path: str) -> pa.StringArray:

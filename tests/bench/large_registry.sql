@@ -163,6 +163,19 @@ JOIN range(3) AS tags (tag_number)
 QUALIFY is_a NOT IN ('child', 'sbom') AND place <> 9
 ORDER BY registry_id, region, repository_name, image;
 
+UPDATE aws_ecr.images
+SET image_tags = lists.image_tags
+FROM (
+    SELECT repository_name, region, registry_id, image_digest,
+        string_agg(image_tag, ', ' ORDER BY image_tag) AS image_tags
+    FROM aws_ecr.image_tags
+    GROUP BY ALL
+) AS lists
+WHERE lists.registry_id = images.registry_id
+    AND lists.region = images.region
+    AND lists.repository_name = images.repository_name
+    AND lists.image_digest = images.image_digest;
+
 INSERT INTO aws_ecr.image_manifest_children BY NAME
 SELECT
     children.registry_id,

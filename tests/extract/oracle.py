@@ -29,6 +29,7 @@ from ecr_source.catalog.column import (
     ImageReference,
     IsOneOf,
     Joined,
+    Listed,
     Lookup,
     Member,
     Namespace,
@@ -375,6 +376,8 @@ def _of_item(source: Source, item: Any) -> Any:
             return 1
         case Count(path):
             return len(_at(item, path) or ())
+        case Listed(path, _):
+            return ", ".join(sorted(_at(item, path) or ())) or None
         case IsOneOf(path, values):
             value = _at(item, path)
             return None if value is None else value in values

@@ -34,9 +34,9 @@ def pushed(server: EcrServer) -> EcrServer:
 
 def test_an_image_with_many_tags_is_one_image(pushed: EcrServer, load: Load, query: Query) -> None:
     load(tables=["images"])
-    assert query("SELECT image_digest, tag_count, image_status FROM images ORDER BY ALL") == [
-        ("sha256:a", 2, "ACTIVE"),
-        ("sha256:w", 0, "ARCHIVED"),
+    assert query("SELECT image_digest, image_tags, tag_count, image_status FROM images ORDER BY ALL") == [
+        ("sha256:a", "latest, v1", 2, "ACTIVE"),
+        ("sha256:w", None, 0, "ARCHIVED"),
     ]
     assert query("SELECT image_digest, image_tag FROM image_tags ORDER BY ALL") == [
         ("sha256:a", "latest"),

@@ -63,6 +63,7 @@ def images(registry: Registry) -> list[Row]:
             "repository_name": name,
             "image_digest": image["imageDigest"],
             "image_pushed_at": time_of(image["imagePushedAt"]),
+            "image_tags": ", ".join(sorted(image.get("imageTags", ()))) or None,
             "tag_count": len(image.get("imageTags", ())),
         }
         for name, image in images_in(registry)

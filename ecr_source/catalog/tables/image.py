@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ecr_source.catalog.column import Asked, Count, IsOneOf, Member, OfParent, OfScope, OrZero, Source
+from ecr_source.catalog.column import Asked, Count, IsOneOf, Listed, Member, OfParent, OfScope, OrZero, Source
 from ecr_source.catalog.table import EachRow, Operation, Preferred, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES
 
@@ -53,6 +53,7 @@ IMAGES = Table(
         "image_digest": "imageDigest",
         "image_size_in_bytes": "imageSizeInBytes",
         "image_pushed_at": "imagePushedAt",
+        "image_tags": Listed("imageTags", "Its tags, sorted, joined by `, `; NULL if it has none."),
         "tag_count": Count("imageTags"),
         "image_manifest_media_type": "imageManifestMediaType",
         "artifact_media_type": "artifactMediaType",

@@ -179,7 +179,7 @@ found AS (
         image_kinds.region,
         image_kinds.repository_name,
         image_kinds.image_digest,
-        image_tag_lists.image_tags,
+        image_kinds.image_tags,
         image_kinds.image_pushed_at,
         image_kinds.image_status,
         image_kinds.is_manifest_list,
@@ -196,7 +196,6 @@ found AS (
         image_listings.images_as_of IS NULL OR coalesce(unread_indexes.indexes, 0) > 0 AS may_be_attested,
         least(coalesce(image_listings.images_as_of, image_kinds.extracted_at), signing.extracted_at) AS as_of
     FROM image_kinds
-    LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
     LEFT JOIN signing USING (registry_id, region, repository_name, image_digest)
     LEFT JOIN image_listings USING (registry_id, region, repository_name)
     LEFT JOIN unread_indexes USING (registry_id, region, repository_name)

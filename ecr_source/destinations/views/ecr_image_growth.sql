@@ -19,14 +19,13 @@ WITH runnable AS (
         image_kinds.region,
         image_kinds.repository_name,
         image_kinds.image_digest,
-        image_tag_lists.image_tags,
+        image_kinds.image_tags,
         image_platforms.platform,
         image_kinds.image_status,
         image_kinds.image_pushed_at,
         image_kinds.image_size_in_bytes,
         image_kinds.extracted_at AS as_of
     FROM image_kinds
-    LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
     LEFT JOIN image_platforms USING (registry_id, region, repository_name, image_digest)
     WHERE image_kinds.kind = 'image' AND image_kinds.image_pushed_at IS NOT NULL
 ),

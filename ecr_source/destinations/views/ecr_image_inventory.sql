@@ -49,7 +49,7 @@ SELECT
     scan_states.region,
     scan_states.repository_name,
     scan_states.image_digest,
-    image_tag_lists.image_tags,
+    scan_states.image_tags,
     scan_states.kind,
     newest_images.image_digest IS NOT NULL AS is_newest,
     scan_states.image_status,
@@ -87,7 +87,6 @@ SELECT
     scan_states.last_archived_at,
     scan_states.listed_at AS as_of
 FROM scan_states
-LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN newest_images USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN image_uses USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN signings USING (registry_id, region, repository_name, image_digest)

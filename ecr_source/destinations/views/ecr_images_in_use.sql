@@ -3,7 +3,6 @@
 -- has one row.
 --
 -- needs: images, image_usage
--- image_tags: Its tags by name, with commas between; NULL if it has none.
 -- told_by: inspector, ecs or lambda; NULL where no place is known.
 -- evidence: runs: a task or a pod has it. refers: a service or a function has it, and would run it.
 -- is_by_tag: Whether the place names it by a tag alone, which may stand for another image when it runs.
@@ -78,7 +77,7 @@ SELECT
     image_kinds.region,
     image_kinds.repository_name,
     image_kinds.image_digest,
-    image_tag_lists.image_tags,
+    image_kinds.image_tags,
     image_kinds.image_pushed_at,
     image_kinds.days_since_push,
     image_uses.in_use,
@@ -101,7 +100,6 @@ SELECT
     places.extracted_at AS places_as_of,
     image_uses.in_use_as_of AS as_of
 FROM image_kinds
-LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN image_uses USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN places USING (registry_id, region, repository_name, image_digest)
 WHERE image_kinds.kind = 'image'

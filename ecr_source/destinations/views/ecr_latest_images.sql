@@ -19,7 +19,7 @@ SELECT
         ELSE 'unknown'
     END AS image_state,
     newest_images.image_digest,
-    image_tag_lists.image_tags,
+    scan_states.image_tags,
     scan_states.image_status,
     scan_states.image_size_in_bytes,
     scan_states.image_pushed_at,
@@ -37,5 +37,4 @@ FROM repositories
 LEFT JOIN image_listings USING (registry_id, region, repository_name)
 LEFT JOIN newest_images USING (registry_id, region, repository_name)
 LEFT JOIN scan_states USING (registry_id, region, repository_name, image_digest)
-LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN image_uses USING (registry_id, region, repository_name, image_digest)

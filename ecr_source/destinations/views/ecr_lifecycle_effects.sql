@@ -9,7 +9,7 @@ SELECT
     lifecycle_decisions.region,
     lifecycle_decisions.repository_name,
     lifecycle_decisions.image_digest,
-    image_tag_lists.image_tags,
+    lifecycle_decisions.image_tags,
     lifecycle_decisions.image_status,
     lifecycle_decisions.is_manifest_list,
     lifecycle_decisions.image_size_in_bytes,
@@ -29,5 +29,4 @@ SELECT
         ELSE lifecycle_decisions.extracted_at
     END AS as_of
 FROM lifecycle_decisions
-LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN image_uses USING (registry_id, region, repository_name, image_digest)

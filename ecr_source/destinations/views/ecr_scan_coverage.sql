@@ -8,7 +8,7 @@ SELECT
     scan_states.region,
     scan_states.repository_name,
     scan_states.image_digest,
-    image_tag_lists.image_tags,
+    scan_states.image_tags,
     scan_states.image_pushed_at,
     scan_states.image_status,
     scan_states.scan_state,
@@ -22,4 +22,3 @@ SELECT
     scan_states.low_count,
     scan_states.as_of
 FROM scan_states
-LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)

@@ -25,7 +25,7 @@ SELECT
     image_kinds.region,
     image_kinds.repository_name,
     image_kinds.image_digest,
-    image_tag_lists.image_tags,
+    image_kinds.image_tags,
     image_kinds.image_size_in_bytes,
     image_kinds.image_status,
     image_kinds.image_pushed_at,
@@ -55,7 +55,6 @@ SELECT
     image_uses.in_use_as_of,
     image_kinds.extracted_at AS as_of
 FROM image_kinds
-LEFT JOIN image_tag_lists USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN image_uses USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN image_manifests USING (registry_id, region, repository_name, image_digest)
 LEFT JOIN excluded USING (registry_id, region)

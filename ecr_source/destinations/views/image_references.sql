@@ -59,24 +59,30 @@ WITH named AS (
     FROM lambda_function_images
 ),
 
-found AS (
-    SELECT
-        named.*,
-        images.image_digest AS found_digest,
-        images.is_manifest_list,
-        named.image_digest IS NULL AS is_by_tag
+-- Inner joins, so that only as many images are looked up as are named.
+digests AS (
+    SELECT named.*, false AS is_by_tag, named.image_digest AS named_digest
     FROM named
-    LEFT JOIN image_tags
+    WHERE named.image_digest IS NOT NULL
+    UNION ALL
+    SELECT named.*, true AS is_by_tag, image_tags.image_digest AS named_digest
+    FROM named
+    JOIN image_tags
         ON image_tags.registry_id = named.image_registry_id
         AND image_tags.region = named.image_region
         AND image_tags.repository_name = named.image_repository_name
         AND image_tags.image_tag = named.image_tag
-        AND named.image_digest IS NULL
+    WHERE named.image_digest IS NULL
+),
+
+found AS (
+    SELECT digests.*, images.image_digest AS found_digest, images.is_manifest_list
+    FROM digests
     JOIN images
-        ON images.registry_id = named.image_registry_id
-        AND images.region = named.image_region
-        AND images.repository_name = named.image_repository_name
-        AND images.image_digest = coalesce(named.image_digest, image_tags.image_digest)
+        ON images.registry_id = digests.image_registry_id
+        AND images.region = digests.image_region
+        AND images.repository_name = digests.image_repository_name
+        AND images.image_digest = digests.named_digest
 )
 
 SELECT

@@ -175,6 +175,7 @@ SELECT
     region,
     repository_name,
     image_digest,
+    image_tags,
     image_status,
     is_manifest_list,
     image_size_in_bytes,

@@ -16,27 +16,35 @@
 -- low_count: How many low findings there are; NULL where that is not known.
 -- as_of: When the answer was given that this is taken from; for not_asked, when the image was listed.
 
--- What came of asking, of images that have no scan: those that have one say it themselves.
+-- What came of asking where image_scans was not among what was asked for: what is in it says it itself.
 WITH asked AS (
     SELECT
-        extraction_images.registry_id,
-        extraction_images.region,
-        extraction_images.repository_name,
-        extraction_images.image_digest,
-        max(extraction_images.outcome) AS outcome,
-        max(extraction_images.extracted_at) AS extracted_at
+        registry_id,
+        region,
+        repository_name,
+        image_digest,
+        max(outcome) AS outcome,
+        max(extracted_at) AS extracted_at
     FROM extraction_images
-    LEFT JOIN image_scans USING (registry_id, region, repository_name, image_digest)
-    WHERE extraction_images.operation IN ('ecr:DescribeImageScanFindings', 'inspector2:ListCoverage')
-        AND image_scans.image_digest IS NULL
-    GROUP BY
-        extraction_images.registry_id,
-        extraction_images.region,
-        extraction_images.repository_name,
-        extraction_images.image_digest
+    WHERE operation IN ('ecr:DescribeImageScanFindings', 'inspector2:ListCoverage')
+        AND ' ' || coalesce(for_tables, '') || ' ' NOT LIKE '% image_scans %'
+    GROUP BY registry_id, region, repository_name, image_digest
 ),
 
--- Inspector tells of findings one by one, and of their numbers nowhere.
+-- Of enhanced scanning a finding has a row for each package.
+findings AS (
+    SELECT registry_id, region, repository_name, image_digest, severity
+    FROM image_scan_findings
+    WHERE scan_kind = 'basic'
+    UNION ALL
+    SELECT registry_id, region, repository_name, image_digest, severity
+    FROM (
+        SELECT DISTINCT registry_id, region, repository_name, image_digest, finding_id, severity
+        FROM image_scan_findings
+        WHERE scan_kind <> 'basic'
+    ) AS enhanced
+),
+
 counted AS (
     SELECT
         registry_id,
@@ -47,11 +55,7 @@ counted AS (
         count(CASE WHEN severity = 'HIGH' THEN 1 END) AS high_count,
         count(CASE WHEN severity = 'MEDIUM' THEN 1 END) AS medium_count,
         count(CASE WHEN severity = 'LOW' THEN 1 END) AS low_count
-    FROM (
-        -- A finding has a row for each package.
-        SELECT DISTINCT registry_id, region, repository_name, image_digest, finding_id, severity
-        FROM image_scan_findings
-    ) AS findings
+    FROM findings
     GROUP BY registry_id, region, repository_name, image_digest
 ),
 
@@ -61,6 +65,7 @@ told AS (
         image_kinds.region,
         image_kinds.repository_name,
         image_kinds.image_digest,
+        image_kinds.image_tags,
         image_kinds.kind,
         image_kinds.image_status,
         image_kinds.image_size_in_bytes,
@@ -107,10 +112,6 @@ told AS (
 ),
 
 -- An aggregate, which has one row for sure: all joins are planned by that.
-thresholds AS (
-    SELECT max(value) AS stale_scan_after FROM ecr_parameters WHERE name = 'stale_scan_after'
-),
-
 aged AS (
     SELECT
         *,
@@ -124,6 +125,7 @@ SELECT
     region,
     repository_name,
     image_digest,
+    image_tags,
     kind,
     image_status,
     image_size_in_bytes,
@@ -138,7 +140,8 @@ SELECT
     listed_at,
     CASE
         WHEN outcome <> 'complete' THEN CASE outcome WHEN 'call_failed' THEN 'unanswered' ELSE outcome END
-        WHEN days_since_scan > stale_scan_after AND coalesce(scan_status, '') <> 'ACTIVE' THEN 'stale'
+        WHEN days_since_scan > (SELECT max(value) FROM ecr_parameters WHERE name = 'stale_scan_after')
+            AND coalesce(scan_status, '') <> 'ACTIVE' THEN 'stale'
         ELSE 'scanned'
     END AS scan_state,
     scan_status,
@@ -151,4 +154,3 @@ SELECT
     CASE WHEN outcome = 'complete' THEN coalesce(low_count, 0) END AS low_count,
     as_of
 FROM aged
-CROSS JOIN thresholds
