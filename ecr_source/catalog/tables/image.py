@@ -46,6 +46,7 @@ IMAGES = Table(
     rows="imageDetails[]",
     key=IMAGE_KEY,
     cursor="image_pushed_at",
+    added=frozenset({"image_tags"}),
     columns={
         "registry_id": REGISTRY_ID,
         "region": OfScope("region"),
