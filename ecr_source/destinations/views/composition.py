@@ -61,7 +61,7 @@ class Loaded:
         return bool(self.tables.get(name.removeprefix(VERSIONS_OF))) if VERSIONS_OF in name else name in self.tables
 
     def fingerprint(self, view: View) -> str:
-        """Eight letters that differ where the query of the view does: told without composing it, which takes 40 ms."""
+        """Eight letters that differ where the query of the view does: told without translating it."""
         return sha256(repr(self._composed_of(view)).encode()).hexdigest()[:8]
 
     def _composed_of(self, view: View) -> list[object]:

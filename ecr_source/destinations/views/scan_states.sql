@@ -45,6 +45,7 @@ findings AS (
     ) AS enhanced
 ),
 
+-- Inspector tells of findings one by one, and of their numbers nowhere.
 counted AS (
     SELECT
         registry_id,
@@ -111,7 +112,6 @@ told AS (
     LEFT JOIN counted USING (registry_id, region, repository_name, image_digest)
 ),
 
--- An aggregate, which has one row for sure: all joins are planned by that.
 aged AS (
     SELECT
         *,
@@ -140,6 +140,7 @@ SELECT
     listed_at,
     CASE
         WHEN outcome <> 'complete' THEN CASE outcome WHEN 'call_failed' THEN 'unanswered' ELSE outcome END
+        -- Not a join, which Postgres would make for each image anew.
         WHEN days_since_scan > (SELECT max(value) FROM ecr_parameters WHERE name = 'stale_scan_after')
             AND coalesce(scan_status, '') <> 'ACTIVE' THEN 'stale'
         ELSE 'scanned'
