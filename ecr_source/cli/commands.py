@@ -160,7 +160,8 @@ def query_command(
     ] = None,
     lists: Annotated[bool, typer.Option("--list", help="List the views and tables that are there.")] = False,
     described: Annotated[
-        str | None, typer.Option("--describe", metavar="<name>", help="List the columns of a view or a table.")
+        str | None,
+        typer.Option("--describe", metavar="<name>", help="Say what people ask of a view or a table, and its columns."),
     ] = None,
     form: Annotated[
         str | None, typer.Option("--format", help="table, csv, json or markdown.", show_default="table")

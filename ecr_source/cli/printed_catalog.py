@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ecr_source import catalog
+from ecr_source.catalog.example_queries import example_queries
 from ecr_source.catalog.in_words import facts, sources_of
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
@@ -64,12 +65,14 @@ def _print_cut(console: Console, line: Text) -> None:
 
 
 def print_tables(tables: Sequence[AnyTable]) -> None:
-    """The tables with all that docs/tables says of them, but the sources of their columns and the queries."""
+    """The tables with all that docs/tables says of them, but the sources of their columns and the answers."""
     console = Console()
     for table in tables:
         console.print(table.name, style="bold", markup=False, highlight=False)
-        for line in (table.description, *_facts(table)):
+        for line in (table.description, *_facts(table), "in DuckDB's SQL:"):
             print_line(console, f"  {line}")
+        for line in example_queries()[table.name].splitlines():
+            print_line(console, f"    {line}")
         columns = _described(table)["columns"]
         rows = [(f"    {column['name']}", column["type"], column["description"]) for column in columns]
         print_grid(console, ("    column", "type", "description"), rows)
@@ -87,7 +90,7 @@ def _plain(text: str) -> str:
 
 
 def print_tables_as_json(tables: Sequence[AnyTable]) -> None:
-    """The tables as JSON: name, group, description, operations, IAM actions, key, columns with their sources."""
+    """The tables as JSON: name, group, description, operations, IAM actions, key, query, columns with their sources."""
     print(orjson.dumps([_described(table) for table in tables], option=orjson.OPT_INDENT_2).decode())  # noqa: T201 (asked for)
 
 
@@ -103,6 +106,7 @@ def _described(table: AnyTable) -> dict[str, Any]:
         "iam_actions": actions.pop(""),
         "iam_actions_by_option": actions,
         "key": list(table.key),
+        "example_query": example_queries()[table.name],
         "columns": [
             {
                 "name": field.name,

@@ -14,7 +14,8 @@ from rich.console import Console
 from ecr_source.cli.exit_codes import COMPLETE, NOTHING_LOADED, STOPPED, UNUSABLE, refuse
 from ecr_source.cli.invocation import loading_command
 from ecr_source.cli.written_rows import FORMATS, SUFFIXES, TABLE, check_form, print_rows, write_file
-from ecr_source.destinations.reading import DatasetReader, Rows
+from ecr_source.destinations.reading import DatasetReader, Relation, Rows
+from ecr_source.destinations.views.questions import questions_of
 from ecr_source.errors import ConfigurationError, DestinationUnreachable, NotLoaded
 from ecr_source.loading.loaded_dataset import open_loaded
 from ecr_source.loading.settings import Settings
@@ -88,12 +89,29 @@ def _check(question: Question, answer: Answer) -> None:
 def _report(reader: DatasetReader, question: Question, answer: Answer) -> None:
     form = answer.form or TABLE
     if question.described is not None and not answer.output and form == TABLE:
-        print_line(Console(), reader.relation(question.described).description)
+        _print_described(reader.relation(question.described))
     rows = _rows(reader, question)
     if answer.output:
         write_file(rows, answer.output, answer.limit)
     else:
         print_rows(rows, form, answer.limit)
+
+
+def _print_described(relation: Relation) -> None:
+    console = Console()
+    for text in (relation.description, *_queries_of(relation)):
+        for line in text.splitlines():
+            print_line(console, line)
+        console.print()
+
+
+def _queries_of(relation: Relation) -> list[str]:
+    """What people ask of it, each query below its question."""
+    if relation.is_view:
+        return [asked.commented for asked in questions_of(relation.name)]
+    from ecr_source.catalog.example_queries import example_queries  # the service model with it: no answer is to wait
+
+    return [example_queries()[relation.name]] if relation.name in example_queries() else []
 
 
 def _rows(reader: DatasetReader, question: Question) -> Rows:

@@ -169,6 +169,15 @@ def test_a_table_and_a_view_are_described(ask: Ask) -> None:
     assert re.search(r"\ncomplete_as_of +timestamp.* +The table has all that was in the scope", view)
 
 
+@pytest.mark.parametrize("name", ["repositories", "ecr_freshness"])
+def test_what_is_described_can_be_asked_by_the_queries_that_are_printed(ask: Ask, name: str) -> None:
+    _, *queries, _ = ask("--describe", name).stdout.split("\n\n")
+    assert queries
+    for query in queries:
+        assert re.match(r"-- [A-Z].*\?\n", query)
+        assert ask(query).stdout
+
+
 @pytest.mark.parametrize(
     "change",
     [

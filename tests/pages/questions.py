@@ -16,8 +16,8 @@ from ecr_source.cli.written_rows import TABLE, print_rows
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.views.definition import VERSIONS_OF, View
 from ecr_source.destinations.views.definition import views as all_views
+from ecr_source.destinations.views.questions import ViewQuestion, questions, questions_of, questions_of_other_views
 from tests.pages.asked_demo import asked_demo
-from tests.pages.asked_questions import OF_OTHER_VIEWS, QUESTIONS, Asked
 from tests.pages.asked_registry import asked_registry
 from tests.pages.folder import escaped, write
 
@@ -39,8 +39,8 @@ _VIEWS = """\
 
 Each view has a page with the question that it answers, queries with their answers, and its columns. What
 [questions.md](questions.md) asks, the demo's registries answer; the rest, those of the tests.
-`python -m tests.pages.questions` writes them; `ecr-source query --describe NAME` prints what a view and its columns
-are. [questions.md](questions.md) has all that people ask.
+`python -m tests.pages.questions` writes them; `ecr-source query --describe NAME` prints the queries and the
+columns of one. [questions.md](questions.md) has all that people ask.
 
 A run makes them in the schema of the tables, in DuckDB and Postgres, and in the warehouses that
 [destinations.md](destinations.md) names; in a lake `ecr-source query` knows them. A view
@@ -48,8 +48,6 @@ whose tables were never loaded is not made: asked for, it says which run makes i
 """
 
 _TABLES = {table.name for table in catalog.TABLES} | {table.name for table in catalog.RUN_TABLES}
-
-ALL_ASKED = [asked for questions in QUESTIONS.values() for asked in questions]
 
 
 def pages(demo: DatasetReader, registry: DatasetReader) -> dict[str, str]:
@@ -62,20 +60,20 @@ def pages(demo: DatasetReader, registry: DatasetReader) -> dict[str, str]:
 
 def questions_page(reader: DatasetReader) -> str:
     parts, number = [_QUESTIONS], 0
-    for topic, questions in QUESTIONS.items():
+    for topic, of_a_topic in questions().items():
         parts.append(f"## {topic}\n")
-        for asked in questions:
+        for asked in of_a_topic:
             number += 1
             parts.append("\n".join(_asked(reader, number, asked)))
     return "\n".join(parts)
 
 
-def _asked(reader: DatasetReader, number: int, asked: Asked) -> Iterator[str]:
+def _asked(reader: DatasetReader, number: int, asked: ViewQuestion) -> Iterator[str]:
     yield f"### {number}. {asked.question}\n"
     yield f"```sql\n{asked.sql}\n```\n"
     yield f"```text\n{answered(reader, asked.sql)}```\n"
     view = asked.view
-    yield f"View: [{view}](views/{view}.md).{f' Needs {asked.loads}.' if asked.loads else ''}\n"
+    yield f"View: [{view}](views/{view}.md).{f' Needs {asked.needs}.' if asked.needs else ''}\n"
     if asked.cannot_know:
         yield f"*What it does not know.* {asked.cannot_know}\n"
 
@@ -102,11 +100,11 @@ def _question_and_row(view: View) -> tuple[str, str]:
 
 def _view_page(demo: DatasetReader, registry: DatasetReader, view: View) -> str:
     question, row = _question_and_row(view)
-    queries = [(demo, one) for one in ALL_ASKED] + [(registry, one) for one in OF_OTHER_VIEWS]
+    asked = questions_of(view.name)
     parts = [
         f"# {view.name}",
         f"**{question}** {escaped(row)}",
-        *("\n\n".join(_query(reader, one)) for reader, one in queries if one.view == view.name),
+        *("\n\n".join(_query(registry if one in questions_of_other_views() else demo, one)) for one in asked),
         "## What it needs",
         "\n".join(f"- {fact}" for fact in _needs(view)),
         "## Columns",
@@ -116,7 +114,7 @@ def _view_page(demo: DatasetReader, registry: DatasetReader, view: View) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _query(reader: DatasetReader, asked: Asked) -> Iterator[str]:
+def _query(reader: DatasetReader, asked: ViewQuestion) -> Iterator[str]:
     yield f"```sql\n-- {asked.question}\n{asked.sql}\n```"
     yield f"```text\n{answered(reader, asked.sql)}```"
     if asked.cannot_know:

@@ -20,13 +20,13 @@ import duckdb
 from rich.console import Console
 
 from ecr_source import catalog, ecr_source
+from ecr_source.catalog.example_queries import example_queries
 from ecr_source.catalog.in_words import actions, facts, sources_of
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.views.definition import views_that_ask
 from ecr_source.printing import print_grid
 from tests.conftest import make_pipeline
-from tests.pages.example_queries import QUERIES
 from tests.pages.folder import escaped, write
 from tests.server.ecr_server import ACCESS_KEY, ACCOUNT, EcrServer, error, serving
 
@@ -41,7 +41,7 @@ _INDEX = """\
 
 Each table has a page with its permissions, its cost, a query with its answer, and its columns.
 `python -m tests.pages.tables` writes all of them, from the catalog and a load of the tests' registry;
-`ecr-source tables NAME` prints the same descriptions, permissions and costs.
+`ecr-source tables NAME` prints the same descriptions, permissions, costs and queries.
 
 `--table` (in Python `tables=[…]`) chooses a group or a table and can be repeated: `--table findings`,
 `--table replication_rules`. Where a group and a table have the same name, it is the group's; `images.images` is the
@@ -85,10 +85,11 @@ These operations read, too, and fill no table:
 
 def pages(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The pages by their paths in docs/; `connection` answers the queries."""
+    answers = {name: answer(connection, query) for name, query in example_queries().items()}
     return (
         {"tables.md": _index()}
         | {f"groups/{group}.md": _group_page(group) for group in catalog.GROUPS}
-        | {f"tables/{table.name}.md": _table_page(table, answer(connection, QUERIES[table.name])) for table in _ALL}
+        | {f"tables/{table.name}.md": _table_page(table, answers[table.name]) for table in _ALL}
     )
 
 
@@ -204,7 +205,7 @@ def _table_page(table: Table | RunTable, answered: tuple[Sequence[str], Iterable
         f"# {table.name}",
         escaped(table.description),
         "\n".join(f"- {about}: {text}" for about, text in _facts(table).items()),
-        f"```sql\n{QUERIES[table.name]}\n```",
+        f"```sql\n{example_queries()[table.name]}\n```",
         f"```text\n{_grid(*answered)}```",
         f"## Columns\n\n{_columns(table)}",
         "`unmodelled` and `extracted_at` are [columns of every table](../tables.md#columns-of-every-table)."

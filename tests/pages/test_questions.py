@@ -13,13 +13,14 @@ import pytest
 
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.views.definition import views
+from ecr_source.destinations.views.questions import questions_of_other_views
 from tests.conftest import Row, isolate, new_warehouse
 from tests.pages.asked_demo import asked_demo
-from tests.pages.asked_questions import OF_OTHER_VIEWS
+from tests.pages.asked_questions import ALL_ASKED
 from tests.pages.asked_registry import asked_registry
 from tests.pages.demo_answers import ANSWERS
 from tests.pages.folder import differences
-from tests.pages.questions import ALL_ASKED, answered, pages, questions_page
+from tests.pages.questions import answered, pages, questions_page
 from tests.warehouse import DESTINATIONS, Warehouse
 
 VIEWS = Path(__file__).parents[1] / "views"
@@ -58,7 +59,7 @@ def test_all_that_people_ask_takes_one_view_and_three_lines() -> None:
 
 
 def test_every_view_is_asked_something() -> None:
-    assert {one.view for one in (*ALL_ASKED, *OF_OTHER_VIEWS)} == {
+    assert {one.view for one in (*ALL_ASKED, *questions_of_other_views())} == {
         one.name for one in views().values() if not one.is_part
     }
 
@@ -99,7 +100,7 @@ def test_each_database_gives_the_answers_of_the_page(demo: DatasetReader) -> Non
 
 
 def test_all_that_the_pages_ask_has_an_answer_in_the_maximal_registry(registry: DatasetReader) -> None:
-    for one in (*ALL_ASKED, *OF_OTHER_VIEWS):
+    for one in (*ALL_ASKED, *questions_of_other_views()):
         sql = one.sql.replace("days_since_push < 30", "days_since_push < 100000")  # its images are of 2023
         assert len(answered(registry, sql).splitlines()) > 1, one.question
 

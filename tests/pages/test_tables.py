@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from textwrap import indent
 from typing import Any
 
 import duckdb
@@ -13,11 +14,11 @@ from typer.testing import CliRunner
 
 from ecr_source import catalog
 from ecr_source.aws.iam_policies import least_policy
+from ecr_source.catalog.example_queries import example_queries
 from ecr_source.catalog.model import iam_action
 from ecr_source.cli.commands import app
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import RUN, Row
-from tests.pages.example_queries import QUERIES
 from tests.pages.folder import DOCS, differences
 from tests.pages.tables import answer, fill, maximal_registry, pages
 from tests.server.accounts import ACCOUNT
@@ -42,8 +43,8 @@ def test_the_pages_of_the_tables_are_what_the_catalog_says(maximal: duckdb.DuckD
 
 
 def test_every_table_has_an_example_query_that_answers(maximal: duckdb.DuckDBPyConnection) -> None:
-    assert set(QUERIES) == {table.name for table in catalog.TABLES} | {table.name for table in catalog.RUN_TABLES}
-    for name, query in QUERIES.items():
+    assert set(example_queries()) == {table.name for table in catalog.TABLES} | {*RUN}
+    for name, query in example_queries().items():
         header, rows = answer(maximal, query)
         question, sql = query.split("\n", 1)
         assert question.startswith("-- "), name
@@ -61,7 +62,7 @@ def loaded(server: EcrServer, load: Callable[..., Outcome]) -> Callable[..., dic
         load(**{"tables": ["all", "manifests"], "moves_last_recorded_pull_time": True} | arguments)
         with duckdb.connect("ecr.duckdb", read_only=True) as connection:
             connection.execute("USE aws_ecr; SET TimeZone = 'UTC'")
-            return {name: answer(connection, query)[1] for name, query in QUERIES.items() if name not in RUN}
+            return {name: answer(connection, query)[1] for name, query in example_queries().items() if name not in RUN}
 
     return answers
 
@@ -131,6 +132,7 @@ def test_the_list_prints_texts_of_the_pages(name: str) -> None:
     printed = CliRunner().invoke(app, ["tables", name]).stdout.replace("`", "")
     texts = {text for line in printed.splitlines() for text in re.split(r" {2,}", line) if text}
     assert len(texts) > 30
+    assert indent(example_queries()[name], "    ") in printed
     assert [text for text in texts if text not in without_markup] == []
 
 
