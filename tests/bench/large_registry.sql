@@ -226,6 +226,7 @@ SELECT
     CASE WHEN is_a IN ('image', 'child') AND registry_id < '2' THEN percent % 3 END AS critical_count,
     CASE WHEN is_a IN ('image', 'child') AND registry_id < '2' THEN percent % 7 END AS high_count,
     CASE WHEN is_a IN ('image', 'child') AND registry_id < '2' THEN percent % 11 END AS medium_count,
+    CASE WHEN is_a IN ('image', 'child') AND registry_id < '2' THEN percent % 13 END AS low_count,
     getvariable('now') AS extracted_at
 FROM numbered_images
 ORDER BY registry_id, region, repository_name, image;

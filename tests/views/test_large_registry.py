@@ -65,6 +65,18 @@ def test_no_view_compares_each_row_of_a_table_with_each_of_another(file: DuckDbF
         assert [one for one in conditions if not any(text in str(one) for text in few)] == [], view
 
 
+def test_nothing_is_worked_out_of_other_repositories_than_the_one_that_is_asked_for(file: DuckDbFile) -> None:
+    [(registry, region, repository)] = file.query(f"SELECT {REPOSITORY} FROM repositories ORDER BY ALL LIMIT 1")
+    one = f"registry_id = '{registry}' AND region = '{region}' AND repository_name = '{repository}'"
+    of_repositories = "SELECT table_name FROM information_schema.columns WHERE column_name = 'repository_name'"
+    told = {name for (name,) in file.query(of_repositories)} & _views(file)
+    for view in sorted(told - {"ecr_base_images"}):  # its bases may be anywhere
+        [(_, plan)] = file.query(f"EXPLAIN (ANALYZE, FORMAT json) SELECT * FROM {view} WHERE {one}")
+        worked_out = [node for node in _nodes([orjson.loads(plan)]) if node.get("operator_type") != "TABLE_SCAN"]
+        assert len(worked_out) > 1
+        assert max(node.get("operator_cardinality", 0) for node in worked_out) < SIZE.images / 10, view
+
+
 def _nodes(plan: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for node in plan:
         yield node

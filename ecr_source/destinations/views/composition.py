@@ -1,4 +1,4 @@
-"""A view as a statement of its own: what its SELECT names, as the tables of a dataset have it, in front of it."""
+"""A view as a statement of its own, in which tables of a dataset stand where its SELECT names them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from ecr_source import catalog
 from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.views.definition import VERSIONS_OF, View, views
-from ecr_source.destinations.views.dialect import DIALECT, Spelling, translated
+from ecr_source.destinations.views.dialect import DIALECT, Spelling, put_in, translated
 from ecr_source.destinations.views.parameters import RELATION as PARAMETERS
 from ecr_source.destinations.views.parameters import in_force, parameters_query
 
 _TABLES: dict[str, Table | RunTable] = {table.name: table for table in catalog.TABLES}
 _TABLES |= {table.name: table for table in catalog.RUN_TABLES}
 _APPENDED_BY_EACH_RUN = {table.name for table in (catalog.EXTRACTION_SCOPES, catalog.EXTRACTION_ERRORS)}
+_COMPOSED = "in line"
+"""How a view is put together: another word has them all made anew."""
 _LOADS = "_dlt_loads"
 _ASKED_AGAIN = "tables_asked_again"
 """What a view can ask beside tables and views: `table_name`, of those that a call for each image fills."""
+
+_LOADED = "loaded"
 
 _TYPES = {
     pa.string(): "VARCHAR",
@@ -65,7 +69,7 @@ class Loaded:
         return sha256(repr(self._composed_of(view)).encode()).hexdigest()[:8]
 
     def _composed_of(self, view: View) -> list[object]:
-        parts: list[object] = [self.dataset, self.appends, view]
+        parts: list[object] = [_COMPOSED, self.dataset, self.appends, view]
         parts += map(self._told_by, filter(_is_known, view.named))
         return parts
 
@@ -87,36 +91,35 @@ class Loaded:
 
     def _query(self, view: View, as_: Spelling) -> str:
         # Each piece is translated for itself: most are in many views, and one view has another in it many times.
-        named = [f"{name} {as_.in_line} ({self._relation(name, as_)})" for name in view.named if _is_known(name)]
-        every = f"SELECT * FROM ({translated(view.body, as_.dialect)}) AS {view.name}"  # noqa: S608 (names that are there)
-        return f"WITH {', '.join(named)} {every}" if named else every
+        relations = {name: self._relation(name, as_) for name in view.named if _is_known(name)}
+        return put_in(translated(view.body, as_.dialect), relations)
 
     def _relation(self, name: str, as_: Spelling) -> str:
+        """What stands behind a FROM: a table of the dataset, or a query."""
         if name in self.in_place:
-            return self._query(self.in_place[name], as_)
+            return f"({self._query(self.in_place[name], as_)})"
         if name in views():
-            return self._query(views()[name], as_)
+            return f"({self._query(views()[name], as_)})"
         if name == PARAMETERS:
-            return translated(parameters_query(self.parameters), as_.dialect)
+            return f"({translated(parameters_query(self.parameters), as_.dialect)})"
         if name == _ASKED_AGAIN:
-            return " UNION ALL ".join(
-                f"SELECT '{one.name}' AS table_name" for one in catalog.TABLES if one.is_asked_again
-            )
+            asked_again = (f"SELECT '{one.name}' AS table_name" for one in catalog.TABLES if one.is_asked_again)
+            return f"({' UNION ALL '.join(asked_again)})"
         if name == _LOADS:
-            return f"SELECT * FROM {as_.table(name)}" if name in self.tables else _loads_of_ledger(as_)  # noqa: S608
+            return as_.table(name) if name in self.tables else f"({_loads_of_ledger(as_)})"
         if name.startswith(VERSIONS_OF):
-            return f"SELECT * FROM {as_.table(name.removeprefix(VERSIONS_OF))}"  # noqa: S608
+            return as_.table(name.removeprefix(VERSIONS_OF))
         return self._rows_that_hold(name, as_)
 
     def _rows_that_hold(self, table: str, as_: Spelling) -> str:
         if table not in self.tables:
-            return translated(_empty(_TABLES[table]), as_.dialect)
-        every = f"SELECT * FROM {as_.table(table)}"  # noqa: S608
+            return f"({translated(_empty(_TABLES[table]), as_.dialect)})"
         if self.tables[table]:
-            return f"{every} WHERE _dlt_valid_to IS NULL"
+            return f"(SELECT * FROM {as_.table(table)} WHERE _dlt_valid_to IS NULL)"  # noqa: S608 (a name that is there)
         if not self.appends or table in _APPENDED_BY_EACH_RUN:
-            return every
-        return f"WITH loaded {as_.in_line} ({every}) {translated(_newest_loaded(_TABLES[table]), as_.dialect)}"
+            return as_.table(table)
+        newest = translated(_newest_loaded(_TABLES[table]), as_.dialect)
+        return f"({put_in(newest, {_LOADED: as_.table(table)})})"
 
 
 def column_meanings(view: View) -> dict[str, str]:
@@ -147,7 +150,7 @@ def _loads_of_ledger(as_: Spelling) -> str:
 
 def _newest_loaded(table: Table | RunTable) -> str:
     newest = f"row_number() OVER (PARTITION BY {', '.join(table.key)} ORDER BY extracted_at DESC)"
-    return f"SELECT * FROM (SELECT *, {newest} AS age FROM loaded) AS aged WHERE age = 1"  # noqa: S608
+    return f"SELECT * FROM (SELECT *, {newest} AS age FROM {_LOADED}) AS aged WHERE age = 1"  # noqa: S608
 
 
 def _empty(table: Table | RunTable) -> str:

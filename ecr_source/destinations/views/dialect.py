@@ -1,8 +1,9 @@
-"""The SQL of the views as another database takes it."""
+"""The SQL of the views as a database takes it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,17 +23,48 @@ class Spelling:
     dialect: str | None
     table: Callable[[str], str]
 
-    @property
-    def in_line(self) -> str:
-        """What stands before a query that is put in wherever its name stands, and not worked out once for all."""
-        return "AS NOT MATERIALIZED" if self.dialect in (DIALECT, "postgres") else "AS"
+
+_NAMED = re.compile(r"\b(FROM|JOIN)\s+([a-z_]+)\b(?![(.])(\s+AS\b)?")
+_NOT_MATERIALIZED = re.compile(r"(\w+) AS NOT MATERIALIZED \(")
+_PARENTHESES = re.compile(r"--[^\n]*|'[^']*'|[()]")
+
+
+def put_in(select: str, relations: Mapping[str, str]) -> str:
+    """The SELECT with tables or queries in the place of their names behind FROM and JOIN."""
+
+    def put(found: re.Match[str]) -> str:
+        keyword, name, alias = found.groups()
+        return f"{keyword} {relations[name]}{alias or f' AS {name}'}" if name in relations else found[0]
+
+    return _NAMED.sub(put, select)
+
+
+def _in_line(select: str) -> str:
+    """The SELECT with what is NOT MATERIALIZED put in wherever its name stands, in which another part follows it."""
+    while found := _NOT_MATERIALIZED.search(select):
+        end = _closing(select, found.end())
+        rest = select[: found.start()] + select[end + 1 :].lstrip(",")
+        select = put_in(rest, {found[1]: f"({select[found.end() : end]})"})
+    return select
+
+
+def _closing(select: str, start: int) -> int:
+    """Where the parenthesis closes that was opened before `start`."""
+    depth = 1
+    for found in _PARENTHESES.finditer(select, start):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if not depth:
+            return found.start()
+    raise ValueError(f"a parenthesis is not closed: {select[start:]}")
 
 
 @cache
 def translated(select: str, dialect: str | None) -> str:
     """A SELECT in `DIALECT` as a database of another takes it, the names in it being what they are."""
     if dialect == DIALECT:
-        return select
+        # Of a view that it stores DuckDB 1.5 forgets the words, and then works such a part out for all repositories
+        # where one is asked for: its files are for older versions, too, which do not know them.
+        return _in_line(select)
     import sqlglot  # half a second, where nothing has to be made
     from sqlglot import expressions as sql
 

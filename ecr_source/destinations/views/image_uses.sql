@@ -59,11 +59,6 @@ counted AS (
     GROUP BY registry_id, region, repository_name, image_digest
 ),
 
-all_readings AS (
-    SELECT count(*) > 0 AND count(CASE WHEN NOT is_complete THEN 1 END) = 0 AS are_complete
-    FROM usage_readings
-),
-
 -- One of the images of these may be the one that runs.
 with_unread_index AS (
     SELECT DISTINCT registry_id, region, repository_name
@@ -81,9 +76,10 @@ SELECT
     counted.in_use_as_of,
     CASE
         WHEN counted.is_referred_to OR counted.in_use_count > 0 THEN true
-        WHEN counted.in_use_count = 0 AND all_readings.are_complete AND with_unread_index.repository_name IS NULL
+        WHEN counted.in_use_count = 0
+            AND (SELECT count(*) > 0 AND count(CASE WHEN NOT is_complete THEN 1 END) = 0 FROM usage_readings)
+            AND with_unread_index.repository_name IS NULL
             THEN false
     END AS in_use
 FROM counted
-CROSS JOIN all_readings
 LEFT JOIN with_unread_index USING (registry_id, region, repository_name)

@@ -27,14 +27,16 @@ WITH asked AS (
         max(extracted_at) AS extracted_at
     FROM extraction_images
     WHERE operation IN ('ecr:DescribeImageScanFindings', 'inspector2:ListCoverage')
-        AND ' ' || coalesce(for_tables, '') || ' ' NOT LIKE '% image_scans %'
+        AND strpos(' ' || coalesce(for_tables, '') || ' ', ' image_scans ') = 0
     GROUP BY registry_id, region, repository_name, image_digest
 ),
 
--- Of enhanced scanning a finding has a row for each package.
+-- Of basic scanning image_scans has the numbers, where it was asked for. Of enhanced scanning a finding has a row for each
+-- package.
 findings AS (
     SELECT registry_id, region, repository_name, image_digest, severity
     FROM image_scan_findings
+    JOIN asked USING (registry_id, region, repository_name, image_digest)
     WHERE scan_kind = 'basic'
     UNION ALL
     SELECT registry_id, region, repository_name, image_digest, severity
