@@ -85,7 +85,7 @@ class _Asking:
             query = self._query(panel)
         except NotLoaded as error:
             return Answer(panel, "", "Not loaded", missing=_how_to_load(error))
-        rows = [row for batch in self._reader.rows(query).batches for row in batch.to_pylist()]
+        rows = self._reader.records(query)
         self.rows[panel.name] = rows
         return Answer(panel, query, panel.finding(rows), rows[: panel.most], len(rows))
 

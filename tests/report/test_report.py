@@ -16,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from ecr_source import write_report
+from ecr_source.destinations.reading import duckdb as reading
 from ecr_source.destinations.reading.duckdb import open_file
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms
@@ -82,11 +83,23 @@ def test_whatever_it_shows_is_what_its_query_says(report: Report, loaded_file: D
     with open_file(loaded_file.path, DATASET) as reader:
         for panel in panels(document(report)).values():
             if panel["query"]:
-                rows = [row for batch in reader.rows(panel["query"]).batches for row in batch.to_pylist()]
+                rows = reader.records(panel["query"])
                 assert panel["total_rows"] == len(rows)
                 assert panel["rows"] == json.loads(orjson.dumps(rows, default=float))[: len(panel["rows"])]
                 asked += 1
     assert asked > 20
+
+
+def test_what_a_little_memory_does_not_suffice_for_is_worked_out_in_more(
+    loaded_file: DuckDbFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sorted_whole = "SELECT len(list(n ORDER BY n DESC)) AS there FROM range(500000) AS numbers (n)"
+    monkeypatch.setattr(reading, "SPARING", "2MB")
+    with open_file(loaded_file.path, DATASET) as reader:
+        assert reader.records(sorted_whole) == [{"there": 500_000}]
+        reader.rows("SET memory_limit = '2MB'")
+        with pytest.raises(ConfigurationError, match="Out of Memory"):
+            list(reader.rows(sorted_whole).batches)
 
 
 def test_postgres_says_the_same(registries: EcrServer, loaded_postgres: Warehouse, tmp_path: Path) -> None:

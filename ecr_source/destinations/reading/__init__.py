@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -73,6 +73,10 @@ class DatasetReader(ABC):
         Raises:
             ConfigurationError: the database refuses it, or it would change something.
         """
+
+    def records(self, statement: str) -> list[dict[str, Any]]:
+        """All rows that one statement returns, which are few, each by the names of its columns."""
+        return [row for batch in self.rows(statement).batches for row in batch.to_pylist()]
 
     @abstractmethod
     def relations(self) -> Sequence[Relation]:
