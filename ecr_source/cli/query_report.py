@@ -111,7 +111,8 @@ def _queries_of(relation: Relation) -> list[str]:
         return [asked.commented for asked in questions_of(relation.name)]
     from ecr_source.catalog.example_queries import example_queries  # the service model with it: no answer is to wait
 
-    return [example_queries()[relation.name]] if relation.name in example_queries() else []
+    query = example_queries().get(relation.name)
+    return [f"In DuckDB's SQL:\n{query}"] if query else []
 
 
 def _rows(reader: DatasetReader, question: Question) -> Rows:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ecr_source.report.panel import BYTES, DOLLARS, NUMBER, UNKNOWN, Column, Panel, Row, counted, total
-from ecr_source.report.parts import controls, exposure, storage, trust, vulnerabilities
+from ecr_source.report.parts import changes, controls, exposure, storage, trust, vulnerabilities
 from ecr_source.report.parts.trust import never_listed
 from ecr_source.report.parts.vulnerabilities import of_severity, scanned_images
 from ecr_source.report.shown import shown
@@ -19,8 +20,8 @@ Rows = Sequence[Row]
 class Figure:
     """A number of the summary, from the rows of `panels`, of which the first tells more of it.
 
-    `value` is None where it is not known; `note` says what is not in it; `before` what it was, by the findings of each
-    week.
+    `value` is None where it is not known; `note` says what is not in it; `before`, of the rows of all panels by their
+    names, what it was.
     """
 
     label: str
@@ -30,7 +31,7 @@ class Figure:
     kind: str = NUMBER
     unit: str = ""
     is_bad: bool = False
-    before: Callable[[Rows], str] = lambda _: ""
+    before: Callable[[Mapping[str, Rows]], str] = lambda _: ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,15 @@ def _of_storage(label: str, column: str, kind: str = NUMBER, unit: str = "") -> 
         is_told = any(row[column] is not None for row in rows) if rows else not never_listed(scopes)
         return total(rows, column) if is_told else None
 
-    return Figure(label, [storage.NAMESPACES, trust.SCOPES], value, _unread_images, kind, unit)
+    before = partial(_stored_a_week_before, column=column, kind=kind)
+    return Figure(label, [storage.NAMESPACES, trust.SCOPES], value, _unread_images, kind, unit, before=before)
+
+
+def _stored_a_week_before(rows: Mapping[str, Rows], column: str, kind: str) -> str:
+    weeks = rows.get(changes.GROWTH.name, ())
+    if len(weeks) < 2 or weeks[1].get(column) is None:
+        return ""
+    return f"{shown(weeks[1][column], Column(column, kind))} in the week of {weeks[1]['week']}"
 
 
 def _unread_registries(_: Rows, scopes: Rows) -> str:
@@ -67,7 +76,7 @@ def _unread_images(rows: Rows, scopes: Rows) -> str:
     return _unread_registries(rows, scopes)
 
 
-def _of_findings(label: str, column: str, before: Callable[[Rows], str] = lambda _: "") -> Figure:
+def _of_findings(label: str, column: str, before: Callable[[Mapping[str, Rows]], str] = lambda _: "") -> Figure:
     panels = [vulnerabilities.SEVERITIES, vulnerabilities.COVERAGE]
 
     def value(rows: Rows, coverage: Rows) -> int | None:
@@ -104,7 +113,8 @@ def _unknown_controls(rows: Rows) -> str:
     return f"and {unknown:,} unknown" if unknown else ""
 
 
-def _open_a_week_before(weeks: Rows) -> str:
+def _open_a_week_before(rows: Mapping[str, Rows]) -> str:
+    weeks = rows.get(vulnerabilities.WEEKS.name, ())
     if len(weeks) < 2:
         return ""
     return f"{weeks[1]['critical_open_at_end'] + weeks[1]['high_open_at_end']:,} in the week of {weeks[1]['week']}"
@@ -148,5 +158,6 @@ def _shown(figure: Figure, rows: Mapping[str, Rows]) -> Shown:
     value = figure.value(*given)
     text = shown(value, Column(figure.label, figure.kind, UNKNOWN))
     unit = "" if value is None else figure.unit
-    before = figure.before(rows.get(vulnerabilities.WEEKS.name, ()))
-    return Shown(figure.label, value, text, unit, figure.note(*given), before, link, bool(figure.is_bad and value))
+    return Shown(
+        figure.label, value, text, unit, figure.note(*given), figure.before(rows), link, bool(figure.is_bad and value)
+    )

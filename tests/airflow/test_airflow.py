@@ -320,11 +320,11 @@ def undisturbed(postgres: Postgres, server: EcrServer, regions: list[str], folde
     return contents(postgres, url, "aws_ecr")
 
 
-def test_a_backfill_of_seven_days_loads_each_day_once_also_where_days_are_filled_again(
+def test_a_backfill_of_four_days_loads_each_day_once_also_where_days_are_filled_again(
     scheduled: Airflow, postgres: Postgres, server: EcrServer
 ) -> None:
     there = len(server.registry("eu-west-1").repositories)
-    days = [f"2026-11-{day:02}" for day in range(5, 12)]
+    days = [f"2026-11-{day:02}" for day in range(5, 9)]
     tables = ["repositories.repositories", "repository_scanning_configurations"]
     options = conf("filled", mode="incremental", settings={"regions": ["eu-west-1"], "tables": tables})
     for behaviour, last_day in (("none", days[-1]), ("completed", days[1])):
@@ -333,11 +333,11 @@ def test_a_backfill_of_seven_days_loads_each_day_once_also_where_days_are_filled
         runs = scheduled.request("dags/ecr/dagRuns?run_type=backfill&limit=100")["dag_runs"]
         assert [run["state"] for run in runs] == ["success"] * len(days)
         names = postgres.rows(scheduled.warehouse, "SELECT repository_name FROM filled.repositories ORDER BY 1")
-        assert names == [(f"day-{day}",) for day in range(1, 8)]
+        assert names == [(f"day-{day}",) for day in range(1, 5)]
         # What has no time is there once, as it is now.
         counts = "SELECT count(*), count(DISTINCT repository_name) FROM filled.repository_scanning_configurations"
         assert postgres.rows(scheduled.warehouse, counts) == [(there, there)]
-    assert postgres.rows(scheduled.warehouse, "SELECT count(DISTINCT run_id) FROM filled.extraction_scopes") == [(7,)]
+    assert postgres.rows(scheduled.warehouse, "SELECT count(DISTINCT run_id) FROM filled.extraction_scopes") == [(4,)]
     assert trigger(scheduled, "filled") == "failed"  # it has no interval, and the dataset's own mode needs one
 
 

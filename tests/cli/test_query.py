@@ -169,13 +169,20 @@ def test_a_table_and_a_view_are_described(ask: Ask) -> None:
     assert re.search(r"\ncomplete_as_of +timestamp.* +The table has all that was in the scope", view)
 
 
-@pytest.mark.parametrize("name", ["repositories", "ecr_freshness"])
+@pytest.mark.parametrize("name", ["ecr_freshness", "ecr_storage"])
 def test_what_is_described_can_be_asked_by_the_queries_that_are_printed(ask: Ask, name: str) -> None:
     _, *queries, _ = ask("--describe", name).stdout.split("\n\n")
     assert queries
     for query in queries:
         assert re.match(r"-- [A-Z].*\?\n", query)
-        assert ask(query).stdout
+        assert ask("--", query).stdout
+
+
+def test_the_query_of_a_table_is_in_duckdbs_sql(ask: Ask, database_file: DuckDbFile) -> None:
+    _, query, _ = ask("--describe", "repositories").stdout.split("\n\n")
+    heading, question, statement = query.split("\n", 2)
+    assert (heading, question) == ("In DuckDB's SQL:", "-- How is each repository encrypted, and with which key?")
+    assert len(database_file.query(statement)) == 2
 
 
 @pytest.mark.parametrize(

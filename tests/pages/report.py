@@ -65,8 +65,8 @@ that name that ran on this machine.
 ## What it says
 
 In one look: repositories, images, GB and money a month; critical and high findings, those that an update fixes, those
-in use; repositories open to the world; failing controls. Each leads to the part that tells more. In history mode the
-open findings of a week before stand beside those of now.
+in use; repositories open to the world; failing controls. Each leads to the part that tells more. In history mode what
+there was a week before stands beside repositories, images, GB and findings.
 """
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
+import duckdb
 import orjson
 import pytest
 from moto.server import ThreadedMotoServer
@@ -88,6 +91,25 @@ def test_whatever_it_shows_is_what_its_query_says(report: Report, loaded_file: D
                 assert panel["rows"] == json.loads(orjson.dumps(rows, default=float))[: len(panel["rows"])]
                 asked += 1
     assert asked > 20
+
+
+def test_what_there_was_a_week_before_stands_beside_what_there_is(loaded_file: DuckDbFile, tmp_path: Path) -> None:
+    file = DuckDbFile(tmp_path / "ecr.duckdb")
+    shutil.copy(loaded_file.path, file.path)
+    with duckdb.connect(file.path) as connection:
+        connection.execute(f"USE {DATASET}; SET TimeZone = 'UTC'")
+        (first,) = connection.execute("SELECT min(valid_from) FROM extraction_scopes").fetchone() or ()
+        times = {"extraction_scopes": "valid_from", "repositories": "_dlt_valid_from", "images": "_dlt_valid_from"}
+        for table, time in times.items():
+            connection.execute(f"UPDATE {table} SET {time} = {time} - INTERVAL 7 DAY WHERE {time} = $1", [first])
+    read = document(reporting(file))
+    before = {figure["label"]: figure["before"] for figure in read["summary"]}
+    week = f"in the week of {first.date() - timedelta(days=first.weekday() + 7)}"
+    assert before["repositories"] == f"11 {week}"
+    assert before["images"] == f"10 {week}"
+    assert before["stored at most"] == f"9.05 {week}"
+    assert before["failing controls"] is None
+    assert [row["images"] for row in panels(read)["growth-by-week"]["rows"]] == [10, 10]
 
 
 def test_what_a_little_memory_does_not_suffice_for_is_worked_out_in_more(

@@ -26,6 +26,11 @@ VIEWS = {
     "ecr_deleted_images": "SELECT * FROM ecr_deleted_images ORDER BY repository_name, image_digest",
 }
 
+GROWTH = (
+    "SELECT repositories, images, bytes_upper_bound, as_of IS NOT NULL FROM ecr_registry_growth"
+    " ORDER BY week DESC LIMIT 1"
+)
+
 
 def fill(registry: Registry) -> None:
     """What is there when history begins; of `late` nothing but its name can be read before the second run."""
@@ -35,12 +40,12 @@ def fill(registry: Registry) -> None:
         registry.policies[name] = json.dumps(POLICIES["team-a/web"])
     registry.tags["api"] = {"team": "a"}
     registry.registry_policy = json.dumps(REGISTRY_POLICY)
-    registry.put_image("api", digest_of("kept"), ["1.0", "latest"], days_ago(20))
+    registry.put_image("api", digest_of("kept"), ["1.0", "latest"], days_ago(20), imageSizeInBytes=100)
     pulled = {"lastRecordedPullTime": days_ago(2), "imageSizeInBytes": 5}
     registry.put_image("api", digest_of("young"), ["2.0"], days_ago(5), **pulled)
     registry.put_image("api", digest_of("old"), pushed_at=days_ago(50), imageSizeInBytes=50)
     registry.put_image("doomed", digest_of("doomed"), ["1"], days_ago(20), imageSizeInBytes=20)
-    registry.put_image("late", digest_of("late"), ["1"], days_ago(20))
+    registry.put_image("late", digest_of("late"), ["1"], days_ago(20), imageSizeInBytes=7)
     for name, found in (("kept", ("CVE-1", "CVE-2")), ("young", ("CVE-1",))):
         findings = [registry.basic_finding(cve, "openssl", "3", "HIGH") for cve in found]
         registry.scan("api", digest_of(name), findings, completed_at=days_ago(3))
@@ -53,7 +58,7 @@ def change(registry: Registry) -> None:
     registry.account_settings["BLOB_MOUNTING"] = "ENABLED"
     registry.put("fresh")
     del registry.repositories["doomed"]
-    registry.put_image("api", digest_of("new"), ["latest", "3.0"], days_ago(0))
+    registry.put_image("api", digest_of("new"), ["latest", "3.0"], days_ago(0), imageSizeInBytes=30)
     registry.delete_image("api", digest_of("young"))
     registry.delete_image("api", digest_of("old"))
     registry.scan("api", digest_of("kept"), [registry.basic_finding("CVE-1", "openssl", "3", "HIGH")])
@@ -77,6 +82,8 @@ def test_what_changed_moved_and_went_is_told_once_and_what_was_read_late_is_not_
     load(mode="history", tables=TABLES)
     assert query(VIEWS["ecr_changes"]) == []
     assert query(VIEWS["ecr_deleted_images"]) == []
+
+    assert query(GROWTH) == [(3, 4, 175, True)]
 
     server.recover()
     change(registry)
@@ -150,11 +157,14 @@ def test_what_changed_moved_and_went_is_told_once_and_what_was_read_late_is_not_
     assert {severity for severity, *_ in by_week} == {"HIGH"}
     assert [sum(row[column] for row in by_week) for column in (1, 2)] == [3, 2]
 
+    assert query(GROWTH) == [(3, 3, 137, True)]
+
     before = {view: query(statement) for view, statement in VIEWS.items()}
     for operation in ("DescribeImages", "GetLifecyclePolicy", "GetRepositoryPolicy", "DescribeImageScanFindings"):
         server.fail(DENIED, operation=operation)
     load(mode="history", tables=TABLES, findings_max_age=0)
     assert {view: query(statement) for view, statement in VIEWS.items()} == before
+    assert query(GROWTH) == [(3, 3, 137, True)]
     assert query(findings) == [("HIGH", 3, 3, 2, 1)]
     assert query(still_open) == [(1,)]
 

@@ -1,10 +1,54 @@
-"""What changed: settings and policies, tags that moved, images that are gone. Known in history mode only."""
+"""What changed: the registries' size, settings and policies, tags that moved, images that went; in history mode."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecr_source.report.panel import BYTES, DIGEST, LABEL, NUMBER, TIME, Column, Panel, Part, Row, counted
+from ecr_source.report.panel import (
+    ACCOUNT,
+    BYTES,
+    DIGEST,
+    LABEL,
+    NUMBER,
+    REGION,
+    TIME,
+    UNKNOWN,
+    Column,
+    Panel,
+    Part,
+    Row,
+    counted,
+)
+from ecr_source.report.shown import in_gigabytes
+
+
+def _growth(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "No run in history mode has listed images"
+    last = rows[0]
+    if last["images"] is None:
+        return "The images were never listed"
+    return f"{counted(last['images'], 'image')} and {in_gigabytes(last['bytes_upper_bound'])} at most"
+
+
+GROWTH = Panel(
+    name="growth-by-week",
+    question="How much was there at the end of each week?",
+    query="""\
+SELECT week, sum(repositories) AS repositories, sum(images) AS images, sum(bytes_upper_bound) AS bytes_upper_bound
+FROM {ecr_registry_growth}
+GROUP BY 1 ORDER BY 1 DESC""",
+    columns={
+        "week": Column("week of"),
+        "repositories": Column("repositories", NUMBER, UNKNOWN),
+        "images": Column("images", NUMBER, UNKNOWN),
+        "bytes_upper_bound": Column("GB at most", BYTES, UNKNOWN),
+    },
+    finding=_growth,
+    note="Of the registries that were listed in the week. Layers are shared: sums of image sizes are upper bounds.",
+    most=26,
+    narrowed_by=(ACCOUNT, REGION),
+)
 
 
 def _settings(rows: Sequence[Row]) -> str:
@@ -95,4 +139,4 @@ ORDER BY 1 DESC, 2, 3, 4, 5""",
     note="possibly_lifecycle: a rule of today fits. no_rule_fits: somebody deleted it, or an earlier rule.",
 )
 
-PART = Part("changes", "What changed", (SETTINGS, TAGS, GONE))
+PART = Part("changes", "What changed", (GROWTH, SETTINGS, TAGS, GONE))
