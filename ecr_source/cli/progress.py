@@ -233,7 +233,7 @@ class PlainProgress(_RunProgress):
         super()._start(step)
         self._rows.clear()
         if step.startswith(_LOADING):
-            self._tell("loading")
+            self._tell(self._what_is_loaded())
 
     def _stop(self) -> None:
         pass

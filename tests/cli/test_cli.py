@@ -57,7 +57,6 @@ def test_a_run_without_trouble_warns_of_nothing(ecr: Ecr, server: EcrServer) -> 
         assert [line for line in done.stderr.splitlines() if not line.startswith(now_and_then)] == [
             f"endpoint: {server.url}",
             "read 1 of 1: 123456789012/eu-west-1 complete, 1 rows",
-            "loading",
         ]
 
 

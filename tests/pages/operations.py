@@ -47,7 +47,7 @@ _PART = re.compile(
 )
 # It goes on after a backslash, and on lines that are indented.
 _COMMAND = re.compile(r"^\$ (.*(?:(?<=\\)\n.*|\n  .*)*)\n", re.MULTILINE)
-_PROGRESS = re.compile(r"^(endpoint: |read [\d,]+ of [\d,]+: |reading |loading .*: |loading$).*\n", re.MULTILINE)
+_PROGRESS = re.compile(r"^(endpoint: |read [\d,]+ of [\d,]+: |reading |loading).*\n", re.MULTILINE)
 
 
 @dataclass

@@ -16,8 +16,10 @@ from itertools import takewhile
 NEEDS = "needs"
 VERSIONS_OF = "versions_of_"
 
+RELATION = re.compile(r"\b(FROM|JOIN)\s+([a-z_]+)\b(?![(.])(\s+AS\b)?")
+"""A name behind FROM or JOIN, as a SELECT has it: the keyword, the name, and whether another one follows for it."""
+
 _MARK = re.compile(r" \[[0-9a-f]{8}\]$")
-_NAMED = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b(?!\()")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class View:
     named: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "named", tuple(sorted(set(_NAMED.findall(self.body)))))
+        object.__setattr__(self, "named", tuple(sorted({name for _, name, _ in RELATION.findall(self.body)})))
 
     @property
     def is_part(self) -> bool:

@@ -7,8 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from ecr_source.destinations.views.definition import RELATION
+
 DIALECT = "duckdb"
 """In which the views are written."""
+
+_NOT_MATERIALIZED = re.compile(r"(\w+) AS NOT MATERIALIZED \(")
+_PARENTHESES = re.compile(r"--[^\n]*|'[^']*'|[()]")
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,6 @@ class Spelling:
     table: Callable[[str], str]
 
 
-_NAMED = re.compile(r"\b(FROM|JOIN)\s+([a-z_]+)\b(?![(.])(\s+AS\b)?")
-_NOT_MATERIALIZED = re.compile(r"(\w+) AS NOT MATERIALIZED \(")
-_PARENTHESES = re.compile(r"--[^\n]*|'[^']*'|[()]")
-
-
 def put_in(select: str, relations: Mapping[str, str]) -> str:
     """The SELECT with tables or queries in the place of their names behind FROM and JOIN."""
 
@@ -36,7 +36,7 @@ def put_in(select: str, relations: Mapping[str, str]) -> str:
         keyword, name, alias = found.groups()
         return f"{keyword} {relations[name]}{alias or f' AS {name}'}" if name in relations else found[0]
 
-    return _NAMED.sub(put, select)
+    return RELATION.sub(put, select)
 
 
 def _in_line(select: str) -> str:
