@@ -113,6 +113,22 @@ def _of_the_scope(connection: duckdb.DuckDBPyConnection, view: str) -> list[Row]
     return sorted(connection.execute(f"SELECT {', '.join(columns)} FROM {view} WHERE {of_ours}").fetchall(), key=repr)
 
 
+def test_findings_whose_numbers_nobody_told_are_counted(
+    server: EcrServer, load: Load, query: Query, database: Path
+) -> None:
+    registry = server.registry()
+    registry.put("api")
+    digest = registry.put_image("api", tags=["1"])["imageDigest"]
+    registry.scan("api", digest, [registry.basic_finding("CVE-1", "openssl", "3", "CRITICAL")])
+    load(tables=["images", "findings"])
+    counts = "SELECT scan_state, critical_count, high_count FROM ecr_scan_coverage"
+    assert query(counts) == [("stale", 1, 0)]
+    with duckdb.connect(database) as connection:
+        for table in ("images", "image_scans"):
+            connection.execute(f"UPDATE aws_ecr.{table} SET critical_count = NULL, high_count = NULL")
+    assert query(counts) == [("stale", 1, 0)]
+
+
 def _made(warehouse: Warehouse) -> set[str]:
     return {name for name in warehouse.tables() if name.startswith("ecr_")}
 

@@ -31,12 +31,21 @@ WITH asked AS (
     GROUP BY registry_id, region, repository_name, image_digest
 ),
 
--- Of basic scanning image_scans has the numbers, where it was asked for. Of enhanced scanning a finding has a row for each
--- package.
+-- Of basic scanning image_scans has the numbers, where it was asked for and ECR told them.
+uncounted AS (
+    SELECT registry_id, region, repository_name, image_digest
+    FROM asked
+    UNION
+    SELECT registry_id, region, repository_name, image_digest
+    FROM image_scans
+    WHERE scan_status = 'COMPLETE' AND critical_count IS NULL
+),
+
+-- Of enhanced scanning a finding has a row for each package.
 findings AS (
     SELECT registry_id, region, repository_name, image_digest, severity
     FROM image_scan_findings
-    JOIN asked USING (registry_id, region, repository_name, image_digest)
+    JOIN uncounted USING (registry_id, region, repository_name, image_digest)
     WHERE scan_kind = 'basic'
     UNION ALL
     SELECT registry_id, region, repository_name, image_digest, severity
