@@ -16,8 +16,8 @@ def _():
     import marimo as mo
 
     from ecr_source.errors import ConfigurationError
-    from ecr_source.loading.configuration import resolve_settings
-    from ecr_source.loading.loaded_dataset import open_loaded
+    from ecr_source.loading.loaded.opened import open_loaded
+    from ecr_source.loading.settings.configuration import resolve_settings
 
     def asked(statement, most=10_000):
         """The first rows of an answer as a table of Arrow; the file is open no longer than that takes."""

@@ -20,7 +20,7 @@ CONTEXT.set_forkserver_preload(
     [
         *(
             "ecr_source.cli.commands",
-            "ecr_source.cli.run_report",
+            "ecr_source.cli.output.run_report",
             "ecr_source.destinations.postgres_client",
             "psycopg2",
             "tests.forked",
@@ -30,7 +30,7 @@ CONTEXT.set_forkserver_preload(
             "dlt.common.libs.sql_alchemy_compat",
             "dlt.destinations.impl.duckdb.duck",
             "dlt.destinations.impl.postgres.postgres",
-            "ecr_source.cli.plan_report",
+            "ecr_source.cli.output.plan_report",
             "pendulum.locales.en.locale",
             "pyarrow.acero",
             "pyarrow.csv",

@@ -6,7 +6,7 @@ import tests.remembered_hints  # noqa: F401  # for what it does
 from ecr_source import catalog
 from ecr_source.catalog.model import botocore_session, shared_session
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.loading.settings import declarations
+from ecr_source.loading.settings.declared import declarations
 
 for _table in (*catalog.TABLES, *catalog.RUN_TABLES):
     arrow_schema(_table)

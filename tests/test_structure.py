@@ -17,6 +17,8 @@ PACKAGES = ["catalog", "aws", "extract", "destinations", "loading", "report", "c
 ALIASES = {"source", "postgres_destination"}
 """Names that modules had before: nothing in the package imports them."""
 
+MODULES_AT_A_GLANCE = 15
+
 WITHOUT_DLT = {"", "catalog", "aws", "extract"}
 
 
@@ -63,6 +65,11 @@ def test_a_module_imports_only_from_packages_before_its_own(module: str) -> None
     allowed = ["", *PACKAGES][: PACKAGES.index(package_of(module)) + 2] if package_of(module) else [""]
     assert {name for name in imported_modules(module) if package_of(name) not in allowed} == set()
     assert not imported_modules(module) & ALIASES
+
+
+@pytest.mark.parametrize("folder", sorted({str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}))
+def test_a_folder_is_read_at_a_glance(folder: str) -> None:
+    assert len([*(PACKAGE / folder).glob("[!_]*.py")]) <= MODULES_AT_A_GLANCE
 
 
 def test_modules_do_not_import_in_circles() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ecr_source.cli.options import with_settings
-from ecr_source.loading.settings import QUERY, REPORT, SIMULATE, Settings, declarations
+from ecr_source.loading.settings.declared import QUERY, REPORT, SIMULATE, Settings, declarations
 
 # dlt, boto3 and pyarrow take a second to import; the commands import what they need, so that --help need not wait.
 app = typer.Typer(
@@ -64,8 +64,8 @@ def run_command(
     the next run; 130 stopped by Ctrl-C.
     """
     from ecr_source.cli.exit_codes import HAVE_LOADED
-    from ecr_source.cli.plan_report import plan_and_report
-    from ecr_source.cli.run_report import print_next, run_and_report
+    from ecr_source.cli.output.plan_report import plan_and_report
+    from ecr_source.cli.output.run_report import print_next, run_and_report
 
     if dry_run:
         return plan_and_report(settings)
@@ -83,7 +83,7 @@ def plan_command(settings: Settings) -> int:
     Only repositories are listed. What else there is, and which answers stand, is known from what earlier runs loaded:
     before the first one, the calls are the least that there can be. `run --dry-run` is the same.
     """
-    from ecr_source.cli.plan_report import plan_and_report
+    from ecr_source.cli.output.plan_report import plan_and_report
 
     return plan_and_report(settings)
 
@@ -99,7 +99,7 @@ def check_command(settings: Settings) -> int:
     Exit codes: 0 all may be read; 1 something may not, or no scope has a repository that was named; 2 wrong usage or
     configuration; 3 nothing may be read.
     """
-    from ecr_source.cli.check_report import check_and_report
+    from ecr_source.cli.output.check_report import check_and_report
 
     return check_and_report(settings)
 
@@ -121,7 +121,7 @@ def iam_policy_command(
 
     ecr-source iam-policy | jq .role_policy > policy.json
     """
-    from ecr_source.cli.iam_policy_report import print_policies
+    from ecr_source.cli.output.iam_policy_report import print_policies
 
     return print_policies(settings, trusted_principal or ())
 
@@ -136,7 +136,7 @@ def tables_command(
     ecr-source tables findings
     """
     from ecr_source.cli.exit_codes import UNUSABLE, refuse
-    from ecr_source.cli.printed_catalog import print_names, print_tables, print_tables_as_json, tables_called
+    from ecr_source.cli.output.printed_catalog import print_names, print_tables, print_tables_as_json, tables_called
     from ecr_source.errors import ConfigurationError
 
     try:
@@ -183,7 +183,7 @@ def query_command(
     Exit codes: 0 answered; 2 wrong usage, there is no such file or table, or the database refuses the statement; 3 the
     database cannot be reached, or a run holds it.
     """
-    from ecr_source.cli.query_report import Answer, Question, query_and_report
+    from ecr_source.cli.output.query_report import Answer, Question, query_and_report
 
     return query_and_report(settings, Question(question, lists, described), Answer(form, output, limit))
 
@@ -220,7 +220,7 @@ def report_command(
     Exit codes: 0 written; 2 wrong usage, nothing was loaded, or the file cannot be written; 3 the database cannot be
     reached, or a run holds it.
     """
-    from ecr_source.cli.report_document import Request, write_report
+    from ecr_source.cli.output.report_document import Request, write_report
     from ecr_source.report.narrowing import Narrowing
 
     only = Narrowing(*map(declarations()["regions"].listed, (account or (), region or (), namespace or ())))
@@ -247,7 +247,7 @@ def simulate_lifecycle_command(
     Exit codes: 0 answered; 2 wrong usage, ECR would refuse the policy, or the images were not loaded; 3 the database
     cannot be reached, or a run holds it.
     """
-    from ecr_source.cli.lifecycle_report import simulate_and_report
+    from ecr_source.cli.output.lifecycle_report import simulate_and_report
 
     return simulate_and_report(settings, policy, images=images, form=form)
 

@@ -20,11 +20,11 @@ from ecr_source.cli.demo_registry.contents import REGISTRIES
 from ecr_source.cli.demo_registry.endpoint import serving
 from ecr_source.cli.demo_registry.registry import WEEK
 from ecr_source.cli.invocation import command
-from ecr_source.cli.report_document import Request, write_report
-from ecr_source.cli.run_report import run_and_report, run_or_refuse
+from ecr_source.cli.output.report_document import Request, write_report
+from ecr_source.cli.output.run_report import run_and_report, run_or_refuse
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.kept_settings import DEMO_ACCOUNT
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.settings.declared import Settings
+from ecr_source.loading.settings.kept_settings import DEMO_ACCOUNT
 from ecr_source.printing import print_grid, print_line
 from ecr_source.report.file import check_drawable
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
-from ecr_source.loading.settings import OF_THE_DESTINATION, Settings, declarations
+from ecr_source.loading.settings.declared import OF_THE_DESTINATION, Settings, declarations
 
 
 def command() -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from ecr_source.loading.quiet_configuration import settings_without_dlt
-from ecr_source.loading.settings import QUERY, REPORT, Declaration, declarations
+from ecr_source.loading.settings.declared import QUERY, REPORT, Declaration, declarations
+from ecr_source.loading.settings.quiet_configuration import settings_without_dlt
 
 if TYPE_CHECKING:
-    from ecr_source.loading.settings import Settings
+    from ecr_source.loading.settings.declared import Settings
 
 
 def with_settings(command: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
@@ -57,7 +57,7 @@ def _resolved(command: str, given: dict[str, Any]) -> Settings:
         from ecr_source.cli.typed import check_typed
 
         check_typed(command, given)
-        from ecr_source.loading.configuration import resolve_settings
+        from ecr_source.loading.settings.configuration import resolve_settings
 
         return resolve_settings(given)
     except ConfigurationError as error:

@@ -9,7 +9,7 @@ from ecr_source import catalog
 from ecr_source.aws.access import ALL_REGIONS, Access
 from ecr_source.aws.regions import check_region
 from ecr_source.aws.sessions import has_profiles, open_session
-from ecr_source.loading.settings import READS, Settings
+from ecr_source.loading.settings.declared import READS, Settings
 
 
 def check_typed(command: str, given: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from ecr_source.destinations.storable import WithoutNul
 from ecr_source.destinations.warehouse import AskedOnce, RowAddress, SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.extract.results import ScopeRead
-from ecr_source.extract.rewriting import rewrite
+from ecr_source.extract.rows.rewriting import rewrite
 
 if TYPE_CHECKING:
     from ecr_source.destinations.postgres_client import ExactPostgresClient

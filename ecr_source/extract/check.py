@@ -21,9 +21,9 @@ from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.errors import Absent, CallFailed, EcrSourceError, Gone, as_sentence
-from ecr_source.extract.flatten import flatten
 from ecr_source.extract.name_patterns import is_matched, is_pattern, matching, no_match, with_pattern
-from ecr_source.extract.page import Page
+from ecr_source.extract.rows.flatten import flatten
+from ecr_source.extract.rows.page import Page
 from ecr_source.statuses import ALLOWED, COMPLETE, FAILED, NOT_CHECKED
 
 _SCOPES_AT_A_TIME = 8

@@ -10,8 +10,8 @@ from ecr_source.aws.api import Api
 from ecr_source.aws.response import Response
 from ecr_source.catalog.table import Operation
 from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost
-from ecr_source.extract.page import ParentRow
 from ecr_source.extract.results import ReadError
+from ecr_source.extract.rows.page import ParentRow
 from ecr_source.statuses import FAILED, PARTIAL, POSTPONED
 
 _NOT_FOUND = {"REPOSITORY_NOT_FOUND", "RepositoryNotFoundException", "ImageNotFound"}

@@ -17,11 +17,11 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS
 from ecr_source.catalog.tables.repository import REPOSITORIES
-from ecr_source.extract.image_selection import IMAGE
+from ecr_source.extract.images.image_selection import IMAGE
 from ecr_source.extract.operation import Reading
 from ecr_source.extract.questions import ForRows, Listing, Nothing, NothingThere, Parents, calls_for, rows_of
 from ecr_source.extract.results import ReadError
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.extract.walk import ScopeWalk, stages_of
 from ecr_source.statuses import FAILED, GONE, READ
 

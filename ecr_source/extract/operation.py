@@ -30,10 +30,9 @@ from ecr_source.errors import (
     TokenRejected,
 )
 from ecr_source.extract.failures import Failures, Left, failures_in, status_of
-from ecr_source.extract.flatten import listed_keys
-from ecr_source.extract.image_selection import Choice, image_names
+from ecr_source.extract.images.image_selection import Choice, image_names
+from ecr_source.extract.images.standing_rows import standing
 from ecr_source.extract.name_patterns import is_matched, matching, matching_any, no_match, with_pattern
-from ecr_source.extract.page import ParentRow
 from ecr_source.extract.progress import Reached
 from ecr_source.extract.questions import (
     ForRows,
@@ -53,10 +52,11 @@ from ecr_source.extract.questions import (
     rows_from,
     rows_of,
 )
-from ecr_source.extract.response_rows import Answer, Answers
 from ecr_source.extract.results import ImageCounts
-from ecr_source.extract.spool import Files, TableFile
-from ecr_source.extract.standing_rows import standing
+from ecr_source.extract.rows.flatten import listed_keys
+from ecr_source.extract.rows.page import ParentRow
+from ecr_source.extract.rows.response_rows import Answer, Answers
+from ecr_source.extract.rows.spool import Files, TableFile
 from ecr_source.statuses import (
     BOUNDED,
     CALL_FAILED,

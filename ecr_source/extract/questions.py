@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation
-from ecr_source.extract.image_selection import IMAGE, Bounds, Earlier, image_names
+from ecr_source.extract.images.image_selection import IMAGE, Bounds, Earlier, image_names
 from ecr_source.extract.name_patterns import is_pattern
-from ecr_source.extract.page import ParentRow
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.page import ParentRow
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.statuses import SKIPPED
 
 _ROWS_AT_A_TIME = 10_000

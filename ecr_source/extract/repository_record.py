@@ -13,7 +13,7 @@ from ecr_source.catalog import EXTRACTION_REPOSITORIES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.extract.operation import Reading
 from ecr_source.extract.questions import rows_of
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.statuses import COMPLETE
 
 _SCHEMA = arrow_schema(EXTRACTION_REPOSITORIES)

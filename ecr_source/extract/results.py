@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ecr_source.aws.api import Usage
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.table import Table
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.statuses import AS_ASKED, BOUNDED, COMPLETE, NOT_OFFERED, PARTIAL, POSTPONED, READ, SELECTED, SKIPPED
 
 

@@ -23,14 +23,14 @@ from ecr_source.catalog import EXTRACTION_IMAGES
 from ecr_source.catalog.table import EachRow, Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
-from ecr_source.extract.image_selection import NEVER, Bounds, Earlier
+from ecr_source.extract.images.image_selection import NEVER, Bounds, Earlier
 from ecr_source.extract.name_patterns import is_pattern, matching_any
 from ecr_source.extract.operation import Reading
 from ecr_source.extract.progress import Reached, ScopeReached, in_all
 from ecr_source.extract.questions import Parents
 from ecr_source.extract.repository_record import repositories_told_of
 from ecr_source.extract.results import ReadError, ScopeRead, TableRead, table_status
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.statuses import GONE, PARTIAL, POSTPONED, READ, SELECTED, SKIPPED
 
 SCOPES_AT_A_TIME = 8

@@ -14,7 +14,7 @@ from ecr_source.catalog.table import Table
 from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.warehouse import RowAddress, SqlClient
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.dataset import fetch_all
+from ecr_source.loading.loaded.dataset import fetch_all
 from ecr_source.loading.row_versions import ROW_VERSION, row_versions
 
 _LOGGER = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.replacement import LoadedBefore
 from ecr_source.destinations.warehouse import Warehouse
-from ecr_source.loading.dataset import Dataset
+from ecr_source.loading.loaded.dataset import Dataset
 
 
 def current_pipeline() -> dlt.Pipeline:

@@ -15,7 +15,7 @@ from dlt.extract.pipe import Pipe
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.catalog.table import Table
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 
 
 def scheduled_interval() -> TTimeInterval | None:

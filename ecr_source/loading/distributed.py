@@ -18,14 +18,14 @@ from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.literals import literal
 from ecr_source.errors import CallFailed
 from ecr_source.extract.ledger import NOT_LOADED, Outcome, error_rows, scope_rows
-from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
 from ecr_source.extract.results import ReadError, ScopeRead, TableRead
-from ecr_source.extract.rewriting import rewrite
-from ecr_source.loading.configuration import access_of, resolve_settings
-from ecr_source.loading.dataset import Dataset
-from ecr_source.loading.kept_settings import own_mode
+from ecr_source.extract.rows.pseudonyms import Pseudonyms, mask_key
+from ecr_source.extract.rows.rewriting import rewrite
 from ecr_source.loading.load import load, load_alone
+from ecr_source.loading.loaded.dataset import Dataset
 from ecr_source.loading.modes import Items, Snapshot
+from ecr_source.loading.settings.configuration import access_of, resolve_settings
+from ecr_source.loading.settings.kept_settings import own_mode
 from ecr_source.loading.source import dlt_columns, ecr_source
 
 

@@ -18,9 +18,9 @@ from ecr_source.destinations.indexes import create_indexes
 from ecr_source.destinations.views.creation import create_views
 from ecr_source.destinations.warehouse import SqlClient, Warehouse
 from ecr_source.extract.ledger import Outcome
-from ecr_source.loading.configuration import resolve_parameters
 from ecr_source.loading.conversion import drop_staging_without_versions, give_up_snapshot_of_history
-from ecr_source.loading.resumption import note_loaded_jobs
+from ecr_source.loading.loaded.resumption import note_loaded_jobs
+from ecr_source.loading.settings.configuration import resolve_parameters
 from ecr_source.loading.source import read_outcome
 from ecr_source.loading.working_folder import delete_what_no_run_needs, note_place, read_into
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.replacement import KEPT, READ
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 
 _NOTHING: Mapping[pa.DataType, object] = {pa.string(): "", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
 """What stands in a column that cannot be NULL and says nothing."""

@@ -18,7 +18,7 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.replacement import by_names, is_row
 from ecr_source.errors import ConfigurationError
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.loading.current import current_destination, current_loads, current_staging
 from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
 from ecr_source.loading.markers import markers_of

@@ -17,7 +17,7 @@ from ecr_source.catalog.table import Operation, Table
 from ecr_source.errors import DestinationUnusable, as_sentence
 from ecr_source.extract.forecast import Forecast, ScopeForecast
 from ecr_source.extract.walk import Walk, errors_without_matched
-from ecr_source.loading.dataset import Dataset
+from ecr_source.loading.loaded.dataset import Dataset
 
 
 @dataclass(frozen=True)

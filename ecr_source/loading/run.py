@@ -25,16 +25,16 @@ from ecr_source.destinations.warehouse import Warehouse
 from ecr_source.errors import DestinationUnusable, EcrSourceError
 from ecr_source.extract.check import ScopeCheck, check
 from ecr_source.extract.ledger import Outcome
-from ecr_source.extract.pseudonyms import Pseudonyms, mask_key
+from ecr_source.extract.rows.pseudonyms import Pseudonyms, mask_key
 from ecr_source.extract.walk import Walk
-from ecr_source.loading.changes import Changes
-from ecr_source.loading.configuration import access_of
-from ecr_source.loading.dataset import Dataset
-from ecr_source.loading.earlier_runs import EarlierRuns
 from ecr_source.loading.load import finish, load
+from ecr_source.loading.loaded.changes import Changes
+from ecr_source.loading.loaded.dataset import Dataset
+from ecr_source.loading.loaded.earlier_runs import EarlierRuns
 from ecr_source.loading.modes import IncrementalAppend, Snapshot
 from ecr_source.loading.plan import Plan, plan, told_as_unusable
-from ecr_source.loading.settings import NO_ARGUMENTS, Settings
+from ecr_source.loading.settings.configuration import access_of
+from ecr_source.loading.settings.declared import NO_ARGUMENTS, Settings
 from ecr_source.loading.shared_walk import check_side_effects, spool_folder_of
 from ecr_source.loading.source import bounds_of, ecr_source, mode_of, operations_without, read_changes
 from ecr_source.loading.working_folder import WorkingFolder, alone_in, place_of, read_into, working_folder

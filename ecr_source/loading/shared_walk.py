@@ -20,21 +20,21 @@ from ecr_source.aws.budget import Budget
 from ecr_source.aws.scopes import Found, Scope, ScopeSetting, discover_scopes, open_scopes
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.errors import ConfigurationError
-from ecr_source.extract.image_selection import Bounds
+from ecr_source.extract.images.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, group_of_name
 from ecr_source.extract.progress import ScopeReached
-from ecr_source.extract.pseudonyms import Pseudonyms
 from ecr_source.extract.results import ScopeRead
-from ecr_source.extract.rewriting import rewrite
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.pseudonyms import Pseudonyms
+from ecr_source.extract.rows.rewriting import rewrite
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.extract.walk import Observer, Walk
-from ecr_source.loading.changes import changes_of
 from ecr_source.loading.current import current_destination, current_pipeline
-from ecr_source.loading.dataset import Dataset
-from ecr_source.loading.earlier_runs import EarlierRuns
-from ecr_source.loading.kept_settings import forget_settings, keep_demo, keep_settings, kept_mode, own_mode
+from ecr_source.loading.loaded.changes import changes_of
+from ecr_source.loading.loaded.dataset import Dataset
+from ecr_source.loading.loaded.earlier_runs import EarlierRuns
+from ecr_source.loading.loaded.unchanged import changing_files
 from ecr_source.loading.modes import History, Mode, Snapshot
-from ecr_source.loading.unchanged import changing_files
+from ecr_source.loading.settings.kept_settings import forget_settings, keep_demo, keep_settings, kept_mode, own_mode
 from ecr_source.loading.working_folder import note_place, place_of, read_into
 from ecr_source.redaction import mask_exception
 

@@ -24,16 +24,16 @@ from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.destinations.s3 import provide_s3
 from ecr_source.errors import ConfigurationError, EcrSourceError
-from ecr_source.extract.image_selection import Bounds
+from ecr_source.extract.images.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, error_rows, scope_rows
-from ecr_source.extract.pseudonyms import mask_key
-from ecr_source.loading.changes import Changes
-from ecr_source.loading.configuration import access_of, check_configuration
+from ecr_source.extract.rows.pseudonyms import mask_key
 from ecr_source.loading.current import current_destination
+from ecr_source.loading.loaded.changes import Changes
+from ecr_source.loading.loaded.unchanged import is_made
 from ecr_source.loading.modes import Appended, IncrementalAppend, Items, Mode, parse_mode
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.settings.configuration import access_of, check_configuration
+from ecr_source.loading.settings.declared import Settings
 from ecr_source.loading.shared_walk import CHANGES, OUTCOME, LoadWalk
-from ecr_source.loading.unchanged import is_made
 
 _Number = TypeVar("_Number", int, float)
 

@@ -12,8 +12,8 @@ import pytest
 
 from ecr_source.aws.access import Access
 from ecr_source.aws.endpoints import endpoint_lines, foreign_endpoints
-from ecr_source.cli.run_report import run_and_report
-from ecr_source.loading.configuration import resolve_settings
+from ecr_source.cli.output.run_report import run_and_report
+from ecr_source.loading.settings.configuration import resolve_settings
 from tests.conftest import environment
 from tests.server.ecr_server import EcrServer, serving
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ecr_source.cli.run_report import run_and_report
-from ecr_source.loading.configuration import resolve_settings
+from ecr_source.cli.output.run_report import run_and_report
+from ecr_source.loading.settings.configuration import resolve_settings
 
 LISTING = ["repositories.repositories", "repository_tag_mutability_exclusion_filters"]
 

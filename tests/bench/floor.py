@@ -21,8 +21,8 @@ from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.catalog.table import Operation
 from ecr_source.catalog.tables.image import DESCRIBE_IMAGES
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
-from ecr_source.extract.flatten import flatten
-from ecr_source.extract.page import Page
+from ecr_source.extract.rows.flatten import flatten
+from ecr_source.extract.rows.page import Page
 
 NOW = datetime.now(UTC)
 THREADS = 8

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import dlt
 import pytest
 
-from ecr_source.loading import changes as changes_module
-from ecr_source.loading.changes import Counted
+from ecr_source.loading.loaded import changes as changes_module
+from ecr_source.loading.loaded.changes import Counted
 from ecr_source.loading.source import read_changes
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import CREATED_AT, PUSHED_AT, SCANNED_AT, Registry, digest_of

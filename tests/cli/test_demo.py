@@ -18,7 +18,7 @@ from ecr_source.cli.demo_registry.contents import REGISTRIES
 from ecr_source.cli.demo_registry.registry import WEEK, Registry
 from ecr_source.cli.demo_registry.workload_answers import WorkloadAnswers
 from ecr_source.cli.exit_codes import UNUSABLE
-from ecr_source.loading.kept_settings import DEMO_ACCOUNT
+from ecr_source.loading.settings.kept_settings import DEMO_ACCOUNT
 from tests.conftest import Row
 from tests.server.ecr_server import ACCOUNT, EcrServer
 from tests.server.protocols import service_model

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from ecr_source import catalog
-from ecr_source.loading.kept_settings import DEMO_ACCOUNT
+from ecr_source.loading.settings.kept_settings import DEMO_ACCOUNT
 from tests.conftest import Row
 from tests.disks import mounted, remount
 from tests.server.ecr_server import (

@@ -18,9 +18,9 @@ from pyarrow import parquet
 
 from ecr_source import ecr_source, load
 from ecr_source.destinations.destination import make_destination
-from ecr_source.loading.configuration import resolve_settings
-from ecr_source.loading.quiet_configuration import settings_without_dlt
-from ecr_source.loading.settings import OF_THE_DESTINATION
+from ecr_source.loading.settings.configuration import resolve_settings
+from ecr_source.loading.settings.declared import OF_THE_DESTINATION
+from ecr_source.loading.settings.quiet_configuration import settings_without_dlt
 from tests.cli.terminal import shown_on_terminal
 from tests.conftest import ECR_SOURCE, environment, isolate, make_pipeline, new_warehouse
 from tests.forked import run_forked

@@ -423,7 +423,7 @@ def test_an_image_with_more_findings_than_memory_is_for_is_there_once_after_a_sc
     table_format: str | None,
     mode: str,
 ) -> None:
-    monkeypatch.setattr("ecr_source.extract.response_rows.BYTES_OF_A_LISTING", 2_000)
+    monkeypatch.setattr("ecr_source.extract.rows.response_rows.BYTES_OF_A_LISTING", 2_000)
     server.page_size = 3
     server.repeat_last_item = True
     server.registry().put("api")

@@ -25,7 +25,7 @@ from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.views.creation import create_views
 from ecr_source.destinations.views.definition import views
 from ecr_source.errors import DestinationUnusable
-from ecr_source.loading.dataset import fetch_all
+from ecr_source.loading.loaded.dataset import fetch_all
 from ecr_source.loading.modes import MODE_NAMES, Mode, parse_mode
 from tests.destinations.warehouses import (
     SETTINGS,

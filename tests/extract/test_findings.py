@@ -500,7 +500,7 @@ def test_a_manifest_is_fetched_once(scanned: EcrServer, load: Load, query: Query
 def test_a_listing_that_is_too_long_for_memory_is_spooled(
     server: EcrServer, load: Load, query: Query, pipeline: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecr_source.extract.response_rows.BYTES_OF_A_LISTING", 2_000)
+    monkeypatch.setattr("ecr_source.extract.rows.response_rows.BYTES_OF_A_LISTING", 2_000)
     server.page_size = 3
     server.repeat_last_item = True
     server.registry().put("api")
@@ -515,7 +515,7 @@ def test_a_listing_that_is_too_long_for_memory_is_spooled(
 def test_an_image_with_more_findings_than_memory_is_for_has_one_scan(
     server: EcrServer, load: Load, query: Query, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr("ecr_source.extract.response_rows.BYTES_OF_A_LISTING", 2_000)
+    monkeypatch.setattr("ecr_source.extract.rows.response_rows.BYTES_OF_A_LISTING", 2_000)
     server.page_size = 3
     server.repeat_last_item = True
     server.registry().put("api")

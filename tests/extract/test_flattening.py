@@ -26,9 +26,9 @@ from ecr_source.catalog.table import Table
 from ecr_source.catalog.tables.repository import REPOSITORIES, REPOSITORY_TAGS
 from ecr_source.catalog.tables.repository import REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS as FILTERS
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey, NotWhole
-from ecr_source.extract.flatten import flatten, listed_keys
 from ecr_source.extract.ledger import Outcome
-from ecr_source.extract.page import Page
+from ecr_source.extract.rows.flatten import flatten, listed_keys
+from ecr_source.extract.rows.page import Page
 from tests.conftest import Row
 from tests.server.ecr_server import EcrServer
 

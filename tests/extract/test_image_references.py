@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_source.catalog.column import ImageReference
-from ecr_source.extract.column_values import of_items
-from ecr_source.extract.page import Level, Page
+from ecr_source.extract.rows.column_values import of_items
+from ecr_source.extract.rows.page import Level, Page
 
 PARTS = get_args(get_type_hints(ImageReference)["part"])
 DIGEST = "sha256:" + 64 * "0"

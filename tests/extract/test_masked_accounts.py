@@ -23,7 +23,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ecr_source import catalog, ecr_source
 from ecr_source.catalog.table import Table
 from ecr_source.extract.ledger import Outcome
-from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms
+from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms
 from tests.conftest import Row
 from tests.server.ecr_server import ACCOUNT, DENIED, EcrServer, basic_finding, serving
 from tests.warehouse import DuckDbFile

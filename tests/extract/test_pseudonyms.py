@@ -20,10 +20,10 @@ from ecr_source.catalog.tables.image import DESCRIBE_IMAGES, IMAGES
 from ecr_source.errors import CallFailed, ConfigurationError
 from ecr_source.extract.failures import Failures
 from ecr_source.extract.ledger import Outcome
-from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms, mask_key
 from ecr_source.extract.results import ScopeRead, TableRead
-from ecr_source.extract.rewriting import rewrite, rewritten_batch
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms, mask_key
+from ecr_source.extract.rows.rewriting import rewrite, rewritten_batch
+from ecr_source.extract.rows.spool import TableFile
 
 KEY = b"0123456789abcdef"
 ACCOUNT, OTHER_ACCOUNT, UNKNOWN_ACCOUNT = "123456789012", "210987654321", "999988887777"

@@ -16,8 +16,8 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.extract.results import ReadError, ScopeRead, TableRead
-from ecr_source.extract.rewriting import rewrite
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.rewriting import rewrite
+from ecr_source.extract.rows.spool import TableFile
 
 SEEN, INSTEAD = "secret", "public"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

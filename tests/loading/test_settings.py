@@ -19,7 +19,7 @@ from ecr_source import ecr_source
 from ecr_source.catalog import DEFAULT_GROUPS, select_tables
 from ecr_source.cli.commands import app
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.settings import ALL, NO_ARGUMENTS, QUERY, REPORT, RUN, SIMULATE, Settings, declarations
+from ecr_source.loading.settings.declared import ALL, NO_ARGUMENTS, QUERY, REPORT, RUN, SIMULATE, Settings, declarations
 from tests.conftest import ECR_SOURCE, Row, environment
 from tests.pages.settings import PAGE, page
 from tests.server.ecr_server import EcrServer

@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 from ecr_source.cli.demo import load_two_weeks
 from ecr_source.destinations.reading import DatasetReader
-from ecr_source.loading.configuration import resolve_settings
-from ecr_source.loading.loaded_dataset import open_loaded
+from ecr_source.loading.loaded.opened import open_loaded
+from ecr_source.loading.settings.configuration import resolve_settings
 from tests.warehouse import DuckDbFile, Warehouse
 
 

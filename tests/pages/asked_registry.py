@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 from ecr_source import ecr_source
 from ecr_source.destinations.reading import DatasetReader
-from ecr_source.loading.configuration import resolve_settings
 from ecr_source.loading.load import load
-from ecr_source.loading.loaded_dataset import open_loaded
+from ecr_source.loading.loaded.opened import open_loaded
+from ecr_source.loading.settings.configuration import resolve_settings
 from tests.conftest import make_pipeline
 from tests.server.ecr_server import ACCESS_KEY, EcrServer, serving
 from tests.warehouse import DuckDbFile, Warehouse

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from ecr_source.loading.kept_settings import DEMO_ACCOUNT
+from ecr_source.loading.settings.kept_settings import DEMO_ACCOUNT
 from tests.conftest import Row
 
 EUROPE, AMERICA = "eu-west-1", "us-east-1"

@@ -12,7 +12,7 @@ from io import StringIO
 
 from ecr_source import catalog
 from ecr_source.catalog.in_words import actions
-from ecr_source.cli.written_rows import TABLE, print_rows
+from ecr_source.cli.output.written_rows import TABLE, print_rows
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.views.definition import VERSIONS_OF, View
 from ecr_source.destinations.views.definition import views as all_views

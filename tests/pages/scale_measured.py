@@ -21,8 +21,8 @@ import dlt
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from ecr_source.loading import load as loading_module
-from ecr_source.loading.configuration import resolve_settings
 from ecr_source.loading.run import run
+from ecr_source.loading.settings.configuration import resolve_settings
 from tests.postgres import postgres_server
 from tests.server.ecr_server import ACCESS_KEY
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ecr_source.loading.settings import (
+from ecr_source.loading.settings.declared import (
     NO_ARGUMENTS,
     OF_THE_DESTINATION,
     QUERY,

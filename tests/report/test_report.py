@@ -22,7 +22,7 @@ from ecr_source import write_report
 from ecr_source.destinations.reading import duckdb as reading
 from ecr_source.destinations.reading.duckdb import open_file
 from ecr_source.errors import ConfigurationError
-from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms
+from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms
 from tests.cli.terminal import shown_on_terminal
 from tests.conftest import ECR_SOURCE, make_pipeline
 from tests.report.conftest import Report, refused, reporting, written

@@ -24,9 +24,9 @@ from ecr_source.aws.scopes import Connection, Scope, Target
 from ecr_source.catalog.model import operation_model
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.extract.image_selection import NEVER, Bounds, Earlier
+from ecr_source.extract.images.image_selection import NEVER, Bounds, Earlier
 from ecr_source.extract.results import ScopeRead
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.extract.walk import Walk
 from ecr_source.loading.markers import markers_of
 from ecr_source.statuses import COMPLETE, POSTPONED, READ, SKIPPED

@@ -25,7 +25,7 @@ from ecr_source import catalog
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.extract import walk
-from ecr_source.extract.image_selection import Bounds
+from ecr_source.extract.images.image_selection import Bounds
 from ecr_source.statuses import COMPLETE, READ
 from tests.server.ecr_server import DENIED, EcrServer, serving
 from tests.server.registry import basic_finding, enhanced_finding, package

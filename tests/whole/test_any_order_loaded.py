@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from ecr_source import catalog, ecr_source
-from ecr_source.extract.image_selection import Bounds
-from ecr_source.extract.pseudonyms import MASK_KEY, Pseudonyms
+from ecr_source.extract.images.image_selection import Bounds
+from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms
 from ecr_source.loading.load import finish, load, load_alone
 from tests.conftest import make_pipeline
 from tests.server.accounts import ACCOUNT

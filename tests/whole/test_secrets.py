@@ -31,9 +31,9 @@ from ecr_source import ecr_source, read_outcome, redaction
 from ecr_source.aws import sessions
 from ecr_source.aws.access import Access
 from ecr_source.aws.scopes import discover_scopes
-from ecr_source.cli.run_report import run_and_report
+from ecr_source.cli.output.run_report import run_and_report
 from ecr_source.errors import CallFailed
-from ecr_source.loading.configuration import resolve_settings
+from ecr_source.loading.settings.configuration import resolve_settings
 from ecr_source.redaction import masked
 from tests.conftest import ECR_SOURCE, environment, make_pipeline
 from tests.server.ecr_server import ACCOUNT, Answer, EcrServer, error

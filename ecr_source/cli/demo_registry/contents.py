@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ecr_source.cli.demo_registry.registry import Finding, Image, Layer, Registry, Repository, Service
-from ecr_source.loading.kept_settings import DEMO_ACCOUNT
+from ecr_source.loading.settings.kept_settings import DEMO_ACCOUNT
 
 _PARTNER = "210987654321"
 _KEY = f"arn:aws:kms:eu-west-1:{DEMO_ACCOUNT}:key/5f0c2a77-3d0e-4c53-9d6a-0d5f4f1a2b3c"

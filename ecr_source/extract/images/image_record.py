@@ -17,9 +17,9 @@ from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
-from ecr_source.extract.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, choose
+from ecr_source.extract.images.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, choose
 from ecr_source.extract.questions import Parents
-from ecr_source.extract.spool import Files, TableFile
+from ecr_source.extract.rows.spool import Files, TableFile
 from ecr_source.statuses import GONE, UNANSWERED, UNKNOWN
 
 _SCHEMA = arrow_schema(EXTRACTION_IMAGES)

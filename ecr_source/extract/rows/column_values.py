@@ -26,7 +26,7 @@ from ecr_source.catalog.column import (
 )
 from ecr_source.catalog.schema import TIMESTAMP
 from ecr_source.errors import MalformedResponse
-from ecr_source.extract.page import Level, Page, member_at
+from ecr_source.extract.rows.page import Level, Page, member_at
 from ecr_source.statuses import COMPLETE
 
 _ARN_INDEX = {"partition": 1, "region": 3, "resource": 5, "digest": 5}

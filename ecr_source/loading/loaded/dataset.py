@@ -33,8 +33,8 @@ from ecr_source.catalog.table import Filling, Operation, RunTable, Table
 from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.replacement import scope_columns
 from ecr_source.destinations.warehouse import SqlClient
-from ecr_source.extract.image_selection import IMAGE, NEVER
-from ecr_source.extract.pseudonyms import Pseudonyms
+from ecr_source.extract.images.image_selection import IMAGE, NEVER
+from ecr_source.extract.rows.pseudonyms import Pseudonyms
 from ecr_source.statuses import NOT_OFFERED, POSTPONED, READ, SKIPPED
 
 _ROWS_AT_A_TIME = 50_000

@@ -11,15 +11,15 @@ from rich.console import Console
 
 from ecr_source.catalog.documents.lifecycle_refusals import read_new_lifecycle
 from ecr_source.catalog.documents.shape import Malformed, Object
-from ecr_source.cli.query_report import exit_code_of
-from ecr_source.cli.written_rows import TABLE, check_form, print_rows
+from ecr_source.cli.output.query_report import exit_code_of
+from ecr_source.cli.output.written_rows import TABLE, check_form, print_rows
 from ecr_source.destinations.reading import DatasetReader, Rows
 from ecr_source.destinations.views.definition import View
 from ecr_source.destinations.views.simulation import policy_in_place
 from ecr_source.errors import ConfigurationError, NotLoaded
 from ecr_source.extract.name_patterns import matching_any
-from ecr_source.loading.loaded_dataset import open_loaded
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.loaded.opened import open_loaded
+from ecr_source.loading.settings.declared import Settings
 from ecr_source.printing import print_line
 
 _FORMS = (TABLE, "json", "csv")

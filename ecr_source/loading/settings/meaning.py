@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ecr_source import catalog
 from ecr_source.catalog.table import Table
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.settings import Settings, declarations
+from ecr_source.loading.settings.declared import Settings, declarations
 
 
 @dataclass(frozen=True)

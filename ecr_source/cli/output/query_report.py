@@ -13,12 +13,12 @@ from rich.console import Console
 
 from ecr_source.cli.exit_codes import COMPLETE, NOTHING_LOADED, STOPPED, UNUSABLE, refuse
 from ecr_source.cli.invocation import loading_command
-from ecr_source.cli.written_rows import FORMATS, SUFFIXES, TABLE, check_form, print_rows, write_file
+from ecr_source.cli.output.written_rows import FORMATS, SUFFIXES, TABLE, check_form, print_rows, write_file
 from ecr_source.destinations.reading import DatasetReader, Relation, Rows
 from ecr_source.destinations.views.questions import questions_of
 from ecr_source.errors import ConfigurationError, DestinationUnreachable, NotLoaded
-from ecr_source.loading.loaded_dataset import open_loaded
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.loaded.opened import open_loaded
+from ecr_source.loading.settings.declared import Settings
 from ecr_source.printing import print_line
 
 _STDIN = "-"

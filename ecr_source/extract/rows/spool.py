@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, RunTable, Table
-from ecr_source.extract.flatten import each_once
+from ecr_source.extract.rows.flatten import each_once
 
 _PAGE = "number of the page"
 

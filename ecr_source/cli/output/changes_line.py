@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from ecr_source.loading.changes import Changes, Counted
+from ecr_source.loading.loaded.changes import Changes, Counted
 
 _UNITS = {
     "d": timedelta(days=1),

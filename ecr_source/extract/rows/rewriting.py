@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecr_source.catalog.table import RunTable, Table
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 
 _Read = TypeVar("_Read")
 

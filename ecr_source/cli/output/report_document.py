@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ecr_source.cli.query_report import exit_code_of
-from ecr_source.cli.written_rows import check_form
+from ecr_source.cli.output.query_report import exit_code_of
+from ecr_source.cli.output.written_rows import check_form
 from ecr_source.errors import visible
-from ecr_source.loading.loaded_dataset import open_loaded
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.loaded.opened import open_loaded
+from ecr_source.loading.settings.declared import Settings
 from ecr_source.printing import print_line
 from ecr_source.report.file import check_drawable, write_text
 from ecr_source.report.narrowing import Narrowing

@@ -10,12 +10,12 @@ from rich.console import Console
 from ecr_source import catalog
 from ecr_source.catalog.table import Operation, Table
 from ecr_source.cli.exit_codes import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, refuse
-from ecr_source.cli.run_report import announce_endpoints
+from ecr_source.cli.output.run_report import announce_endpoints
 from ecr_source.errors import ConfigurationError, Denied, EcrSourceError
 from ecr_source.extract.check import ScopeCheck
 from ecr_source.extract.ledger import sentences_of
 from ecr_source.loading.run import check_run
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.settings.declared import Settings
 from ecr_source.printing import print_grid, print_line
 from ecr_source.statuses import ALLOWED, NOT_CHECKED
 

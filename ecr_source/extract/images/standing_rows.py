@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import Table
-from ecr_source.extract.flatten import each_once
-from ecr_source.extract.image_selection import NEVER, Earlier
+from ecr_source.extract.images.image_selection import NEVER, Earlier
 from ecr_source.extract.results import ImageCounts
+from ecr_source.extract.rows.flatten import each_once
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import dlt
 
 from ecr_source.destinations.lake import PARQUET
 from ecr_source.errors import ConfigurationError
-from ecr_source.extract.pseudonyms import Pseudonyms
+from ecr_source.extract.rows.pseudonyms import Pseudonyms
 from ecr_source.loading.conversion import convert_to_history, is_converted, is_unconverted
 from ecr_source.loading.current import current_destination, current_pipeline
-from ecr_source.loading.dataset import Dataset, LastRun
+from ecr_source.loading.loaded.dataset import Dataset, LastRun
 from ecr_source.loading.modes import History, Snapshot
 
 _CONVERTIBLE = (None, Snapshot.name)

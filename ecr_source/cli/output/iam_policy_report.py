@@ -11,7 +11,7 @@ from ecr_source.aws.access import ALL_REGIONS
 from ecr_source.aws.iam_policies import Policy, least_policy, scope_policy, trust_policy
 from ecr_source.cli.exit_codes import COMPLETE, UNUSABLE, refuse
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.settings.declared import Settings
 
 
 def print_policies(settings: Settings, trusted_principals: Sequence[str]) -> int:

@@ -25,10 +25,10 @@ from ecr_source.catalog.tables.repository import (
 )
 from ecr_source.extract.questions import rows_of
 from ecr_source.extract.results import ScopeRead
-from ecr_source.extract.spool import TableFile
-from ecr_source.loading.dataset import Dataset
+from ecr_source.extract.rows.spool import TableFile
+from ecr_source.loading.loaded.dataset import Dataset
+from ecr_source.loading.loaded.rows_before import RowsBefore
 from ecr_source.loading.modes import IncrementalAppend, Mode
-from ecr_source.loading.rows_before import RowsBefore
 
 _SCOPE = ("registry_id", "region")
 _REPOSITORY = (*_SCOPE, "repository_name")

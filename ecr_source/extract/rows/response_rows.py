@@ -18,10 +18,10 @@ from ecr_source.catalog.column import Asked, OfParent
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import EachRow, Filling, Operation, Table
 from ecr_source.errors import MalformedResponse
-from ecr_source.extract.flatten import call_outcomes, flatten, listed_keys
-from ecr_source.extract.image_record import ImageRecord, columns_noted
-from ecr_source.extract.page import Page, ParentRow
-from ecr_source.extract.spool import Files, Spool
+from ecr_source.extract.images.image_record import ImageRecord, columns_noted
+from ecr_source.extract.rows.flatten import call_outcomes, flatten, listed_keys
+from ecr_source.extract.rows.page import Page, ParentRow
+from ecr_source.extract.rows.spool import Files, Spool
 from ecr_source.statuses import CALL_FAILED, COMPLETE
 
 # Rows are made of many small responses at once: Arrow takes as long for one as for fifty.

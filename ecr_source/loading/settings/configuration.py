@@ -24,8 +24,8 @@ from dlt.common.typing import TSecretStrValue
 from ecr_source.aws.access import Access, check_access
 from ecr_source.destinations.views.parameters import PARAMETERS as KNOWN_PARAMETERS
 from ecr_source.errors import ConfigurationError
-from ecr_source.loading.meaning import check_meaning
-from ecr_source.loading.settings import PARAMETERS, Declaration, Settings, declarations
+from ecr_source.loading.settings.declared import PARAMETERS, Declaration, Settings, declarations
+from ecr_source.loading.settings.meaning import check_meaning
 from ecr_source.nearest import nearest
 
 _VARIABLE = "SOURCES__ECR__"

@@ -15,7 +15,7 @@ from ecr_source.catalog.table import RunTable, Table
 from ecr_source.catalog.tables.image import IMAGE_KEY
 from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.destinations.replacement import scope_columns
-from ecr_source.loading.dataset import Dataset, fetch_all
+from ecr_source.loading.loaded.dataset import Dataset, fetch_all
 from ecr_source.statuses import COMPLETE, NO_ANSWER
 
 _LISTED_AT = f"""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ecr_source.cli.changes_line import changes_line
 from ecr_source.cli.exit_codes import (
     COMPLETE,
     INCOMPLETE,
@@ -21,12 +20,13 @@ from ecr_source.cli.exit_codes import (
     refuse,
 )
 from ecr_source.cli.invocation import command, where
+from ecr_source.cli.output.changes_line import changes_line
 from ecr_source.cli.progress import make_progress
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.extract.ledger import Outcome
 from ecr_source.extract.printed_outcome import print_outcome
 from ecr_source.loading.run import Loaded, foreign_endpoint_lines, run
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.settings.declared import Settings
 from ecr_source.printing import print_line
 from ecr_source.redaction import masked
 

@@ -12,7 +12,7 @@ from ecr_source.destinations.reading.duckdb import open_file
 
 if TYPE_CHECKING:
     from ecr_source.destinations.reading import DatasetReader
-    from ecr_source.loading.settings import Settings
+    from ecr_source.loading.settings.declared import Settings
 
 
 def open_loaded(settings: Settings) -> AbstractContextManager[DatasetReader]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ecr_source.loading.settings import OF_THE_DESTINATION, Settings, declarations
+from ecr_source.loading.settings.declared import OF_THE_DESTINATION, Settings, declarations
 
 _ROOTS = ("SOURCES__ECR__", "SOURCES__", "")
 """Below which of its sections dlt looks for a setting, in this order."""

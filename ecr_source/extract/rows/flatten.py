@@ -14,8 +14,8 @@ from ecr_source.catalog.column import Asked, CallOutcome, Constant, OfParent, Of
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Filling, Table
 from ecr_source.errors import ForeignRow, MalformedResponse, MissingKey
-from ecr_source.extract.column_values import first_named, of_items, translated, typed
-from ecr_source.extract.page import Level, Page, member_at
+from ecr_source.extract.rows.column_values import first_named, of_items, translated, typed
+from ecr_source.extract.rows.page import Level, Page, member_at
 from ecr_source.statuses import COMPLETE
 
 

@@ -9,9 +9,9 @@ import dlt
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.extract.results import ScopeRead
-from ecr_source.extract.spool import TableFile
+from ecr_source.extract.rows.spool import TableFile
 from ecr_source.loading.current import current_destination, current_pipeline
-from ecr_source.loading.dataset import Dataset
+from ecr_source.loading.loaded.dataset import Dataset
 from ecr_source.loading.modes import IncrementalAppend, Mode
 
 

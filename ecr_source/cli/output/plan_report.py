@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 
 from ecr_source.cli.exit_codes import COMPLETE, INCOMPLETE, NOTHING_LOADED, UNUSABLE, refuse
-from ecr_source.cli.run_report import announce_endpoints
+from ecr_source.cli.output.run_report import announce_endpoints
 from ecr_source.errors import ConfigurationError, EcrSourceError
 from ecr_source.loading.plan import Plan
 from ecr_source.loading.run import plan_run
-from ecr_source.loading.settings import Settings
+from ecr_source.loading.settings.declared import Settings
 from ecr_source.printing import print_grid, print_line
 
 

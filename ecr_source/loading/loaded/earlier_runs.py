@@ -10,8 +10,8 @@ import pyarrow as pa
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import TABLES
 from ecr_source.catalog.table import Filling, Operation, Table
-from ecr_source.extract.image_selection import Earlier
-from ecr_source.loading.dataset import Dataset
+from ecr_source.extract.images.image_selection import Earlier
+from ecr_source.loading.loaded.dataset import Dataset
 
 
 class EarlierRuns(Earlier):

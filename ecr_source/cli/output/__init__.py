@@ -1,0 +1,1 @@
+"""What came of a command, as people or programs see it."""

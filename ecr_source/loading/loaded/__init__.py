@@ -1,0 +1,1 @@
+"""What runs have loaded before, and what a load changes of it."""
