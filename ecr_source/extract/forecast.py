@@ -22,7 +22,7 @@ from ecr_source.extract.operation import Reading
 from ecr_source.extract.questions import ForRows, Listing, Nothing, NothingThere, Parents, calls_for, rows_of
 from ecr_source.extract.results import ReadError
 from ecr_source.extract.rows.spool import TableFile
-from ecr_source.extract.walk import ScopeWalk, stages_of
+from ecr_source.extract.scope_walk import ScopeWalk, stages_of
 from ecr_source.statuses import FAILED, GONE, READ
 
 _ROWS_AT_A_TIME = 10_000
@@ -63,7 +63,7 @@ class ScopeForecast(ScopeWalk):
 
     def forecast(self) -> Forecast:
         """The calls that `read` would make, if nothing has changed since what is loaded was."""
-        stages = stages_of(catalog.operations_of(self._tables, self._walk.without))
+        stages = stages_of(catalog.operations_of(self._tables, self._selection.without))
         counts = [self._count(operation) for stage in stages for operation in stage if self._is_wanted(operation)]
         listings = [reading for operation, reading in self._readings.items() if operation.names]
         read = [reading for reading in listings if reading.status in READ]
@@ -98,7 +98,7 @@ class ScopeForecast(ScopeWalk):
                 return CallCount(operation, len(values))
             case ForRows(each, file):
                 return self._count_rows(reading, each, file)
-            case Listing() if self._walk.earlier.was_replaced(operation, self._api.scope):
+            case Listing() if self._selection.earlier.was_replaced(operation, self._api.scope):
                 reading.status = FAILED
                 return CallCount(operation, 1)
             case Listing():
@@ -110,9 +110,9 @@ class ScopeForecast(ScopeWalk):
         if operation.parent is None or reading.status not in READ:
             return CallCount(operation, 0)
         unknown = f"calls for {operation.parent.name}, which were never loaded"
-        if operation.again and operation.again.bounded and self._walk.bounds.latest is not None:
+        if operation.again and operation.again.bounded and self._selection.bounds.latest is not None:
             listed = self._readings[REPOSITORIES.operation].files[REPOSITORIES].rows
-            unknown = f"up to {self._walk.bounds.latest * listed:,} {unknown}"
+            unknown = f"up to {self._selection.bounds.latest * listed:,} {unknown}"
         return CallCount(operation, 0, unknown)
 
     def _made(self) -> int:
@@ -127,13 +127,13 @@ class ScopeForecast(ScopeWalk):
         if parents is None or operation.parent is None or parents.file is not None or parents.status not in READ:
             return parents
         columns = reading.columns if isinstance(operation.each, EachRow) else list(IMAGE)
-        rows = self._walk.earlier.loaded_rows(operation.parent, columns, self._api.scope)
+        rows = self._selection.earlier.loaded_rows(operation.parent, columns, self._api.scope)
         if rows is None and operation.again:
             rows = self._images_asked(operation, columns)
         tags: pa.Table | None = None
-        if operation.again and operation.again.bounded and self._walk.bounds.look_at_tags:
-            tags = self._walk.earlier.loaded_rows(IMAGE_TAGS, [*IMAGE, "image_tag"], self._api.scope)
-            rows = rows if tags is not None or self._walk.bounds.tag is None else None
+        if operation.again and operation.again.bounded and self._selection.bounds.look_at_tags:
+            tags = self._selection.earlier.loaded_rows(IMAGE_TAGS, [*IMAGE, "image_tag"], self._api.scope)
+            rows = rows if tags is not None or self._selection.bounds.tag is None else None
         if rows is None:
             return parents
         return replace(
@@ -144,7 +144,7 @@ class ScopeForecast(ScopeWalk):
 
     def _images_asked(self, operation: Operation, columns: Sequence[str]) -> pa.Table | None:
         """These columns of the images that were asked, which were there then, with NULL where that was not noted."""
-        answers = self._walk.earlier.answers(operation, self._api.scope)
+        answers = self._selection.earlier.answers(operation, self._api.scope)
         if not answers.num_rows:
             return None
         answers = answers.filter(pc.not_equal(answers["outcome"], GONE))
@@ -158,12 +158,12 @@ class ScopeForecast(ScopeWalk):
         if table.operation.parent is not None:
             listed = rows_of(self._readings[REPOSITORIES.operation].files[REPOSITORIES], ["repository_name"])
             rows = rows.filter(pc.is_in(rows["repository_name"], self._in_tables(listed["repository_name"])))
-        path = self._walk.folder / f"{self._api.scope.registry_id} {self._api.scope.region} {table.name}.parquet"
+        path = self._selection.folder / f"{self._api.scope.registry_id} {self._api.scope.region} {table.name}.parquet"
         pq.write_table(rows, path)
         return TableFile(table, self._api.scope, path, rows.num_rows, datetime.now(UTC))
 
     def _in_tables(self, names: pa.ChunkedArray) -> pa.Array:
-        return self._walk.earlier.names(pa.concat_arrays([pa.array([], pa.string()), *names.chunks]))
+        return self._selection.earlier.names(pa.concat_arrays([pa.array([], pa.string()), *names.chunks]))
 
     def _vanished(self, listing: Operation, patterns: Sequence[str], listed: Sequence[str]) -> list[str]:
         """None: what vanished is not called for."""
@@ -214,7 +214,7 @@ class ScopeForecast(ScopeWalk):
         # The list that is paged is the outermost one.
         table, filling = min(fillings, key=lambda one: (len(one[1].levels), one[1].levels[0].count(".")))
         more_than = operation.page_size or 0 if filling.asked_columns else 0
-        return self._walk.earlier.listed_items(table, filling, self._api.scope, more_than)
+        return self._selection.earlier.listed_items(table, filling, self._api.scope, more_than)
 
 
 def _pages(operation: Operation) -> str:

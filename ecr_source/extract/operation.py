@@ -16,14 +16,12 @@ import pyarrow.compute as pc
 from ecr_source.aws.api import Api
 from ecr_source.aws.dispatch import Job, one_ahead
 from ecr_source.aws.response import Response
-from ecr_source.catalog.table import AskAgain, EachRow, EachValue, OnlyWhere, Operation, Table
+from ecr_source.catalog.table import AskAgain, EachRow, EachValue, Operation, Table
 from ecr_source.errors import (
     Absent,
     BudgetSpent,
-    CallFailed,
     Denied,
     Gone,
-    LoopingToken,
     MalformedResponse,
     NotOffered,
     ScopeLost,
@@ -33,7 +31,8 @@ from ecr_source.extract.failures import Failures, Left, failures_in, status_of
 from ecr_source.extract.images.image_selection import Choice, image_names
 from ecr_source.extract.images.standing_rows import standing
 from ecr_source.extract.name_patterns import is_matched, matching, matching_any, no_match, with_pattern
-from ecr_source.extract.progress import Reached
+from ecr_source.extract.place import UNREADABLE, out_of_place
+from ecr_source.extract.progress import Reached, reached_so_far
 from ecr_source.extract.questions import (
     ForRows,
     Listing,
@@ -62,17 +61,14 @@ from ecr_source.statuses import (
     CALL_FAILED,
     COMPLETE,
     DENIED,
-    FAILED,
     LEFT_OUT,
     NOT_ASKED,
     NOT_OFFERED,
     POSTPONED,
     READ,
     SELECTED,
-    SKIPPED,
 )
 
-_UNREADABLE = (CallFailed, LoopingToken, MalformedResponse, TokenRejected)
 _ENDED = (BudgetSpent, ScopeLost)
 
 
@@ -126,21 +122,15 @@ class Reading:
     def reached(self) -> Reached:
         """How far its calls are."""
         usage, rate = self.api.usage_of(self.operation), self.api.rate_of(self.operation)
-        sent = usage.calls - usage.retried
         if self._has_ended:
+            sent = usage.calls - usage.retried
             return Reached(sent, sent, refused=usage.throttled, status=self.status)
-        announced, unanswered = rate.begun()
-        made = max(0, sent - unanswered)
-        to_come = unanswered + announced + max(0, self._to_begin - self._begun)
-        granted = rate.granted_a_second()
-        is_listed = self._are_all_begun and not (announced or unanswered)
-        return Reached(
-            made,
-            made + to_come,
-            are_all_known=is_listed or (self.operation.each is not None and self._to_begin > 0),
-            refused=usage.throttled,
-            granted=granted,
-            seconds_left=to_come / granted if granted else None,
+        return reached_so_far(
+            usage,
+            rate,
+            to_begin=max(0, self._to_begin - self._begun),
+            are_all_begun=self._are_all_begun,
+            are_counted=self.operation.each is not None and self._to_begin > 0,
         )
 
     @property
@@ -188,7 +178,10 @@ class Reading:
     def question(self, parents: Parents | None) -> Question:
         """What there is to ask; where another operation says whether that tells something, it is asked."""
         self._parents = parents
-        return self._out_of_place() or question_of(self.operation, self.names, parents)
+        if not self.is_offered:
+            return Nothing(NOT_OFFERED)
+        nothing = out_of_place(self.api, self.operation, parents, self.failures)
+        return nothing or question_of(self.operation, self.names, parents)
 
     def rows(self, file: TableFile) -> Iterator[ParentRow]:
         """The rows of the question that are asked for; where a budget can end, from where it ended last."""
@@ -256,40 +249,6 @@ class Reading:
 
     # what to ask
 
-    def _out_of_place(self) -> Nothing | NothingThere | None:
-        """Why the operation says nothing of this registry; None if it does."""
-        if not self.is_offered:
-            return Nothing(NOT_OFFERED)
-        if not self.api.can_ask(self.operation):
-            return Nothing(SKIPPED, f"{self.operation} tells of the caller's own registry only")
-        where = self.operation.only_where
-        if where is None:
-            return None
-        return self._unless_told(where) if self.operation.instead else self._nothing_unless_told(where)
-
-    def _unless_told(self, where: OnlyWhere) -> Nothing | None:
-        """Nothing where another operation is read instead."""
-        try:
-            if self.api.tells(where):
-                return None
-        except _UNREADABLE as error:
-            self.failures.note(error)
-        except BudgetSpent:
-            pass  # what is read instead is postponed too
-        return Nothing(SKIPPED, f"{self.operation.instead} was read instead: {_untold(where)}")
-
-    def _nothing_unless_told(self, where: OnlyWhere) -> Nothing | NothingThere | None:
-        """Nothing where what is asked about was not read; that nothing is there, where that is told."""
-        if self._parents is not None and self._parents.file is None:
-            return Nothing(self._parents.status)
-        try:
-            return None if self.api.tells(where) else NothingThere(_untold(where))
-        except _UNREADABLE as error:
-            self._fail(error)
-            return Nothing(self.failures.status or FAILED)
-        except BudgetSpent:
-            return Nothing(POSTPONED)
-
     def _jobs_for_rows(self, each: EachRow, file: TableFile) -> Iterator[Job]:
         if not self.operation.again:
             self._to_begin = count_calls(each, rows_of(file, self.columns))
@@ -347,7 +306,7 @@ class Reading:
             self._answered += 1
         except BudgetSpent:
             self.status = POSTPONED
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self._fail(error)
 
     def _read_named(self, names: Sequence[str]) -> None:
@@ -356,7 +315,7 @@ class Reading:
             self._spool_pages(self._found(names))
         except BudgetSpent:
             self.status = POSTPONED
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self._fail(error)
         else:
             self.matched = {*self.named}
@@ -411,7 +370,7 @@ class Reading:
             self._refused(rows, parameters, error, asked_at)
         except _ENDED as ended:
             self._leave(rows, ended, asked_at)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self._except(rows, error, asked_at)
         else:
             self._collect(Answer(asked, responses, COMPLETE, asked_at, rows, {one.image for one in failed}))
@@ -485,7 +444,3 @@ class Reading:
         for row, known in zip(rows, is_known, strict=True):
             if not known:
                 self._answers.add(Answer.without_response(row, NOT_ASKED, asked_at))
-
-
-def _untold(where: OnlyWhere) -> str:
-    return f"{where.operation} does not tell {where.value}"

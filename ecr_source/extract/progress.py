@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ecr_source.aws.api import Usage
+from ecr_source.aws.rate import Rate
 from ecr_source.aws.scopes import Scope
 from ecr_source.extract.results import overall_status
 
@@ -38,6 +40,25 @@ class ScopeReached:
 
     scope: Scope
     groups: dict[str, Reached]
+
+
+def reached_so_far(usage: Usage, rate: Rate, *, to_begin: int, are_all_begun: bool, are_counted: bool) -> Reached:
+    """How far the calls of one operation are that has not ended.
+
+    `to_begin` more will begin; all have, where `are_all_begun`. They `are_counted` before, where a row each is asked.
+    """
+    announced, unanswered = rate.begun()
+    made = max(0, usage.calls - usage.retried - unanswered)
+    to_come = unanswered + announced + to_begin
+    granted = rate.granted_a_second()
+    return Reached(
+        made,
+        made + to_come,
+        are_all_known=are_counted or (are_all_begun and not (announced or unanswered)),
+        refused=usage.throttled,
+        granted=granted,
+        seconds_left=to_come / granted if granted else None,
+    )
 
 
 def in_all(parts: Sequence[Reached]) -> Reached:

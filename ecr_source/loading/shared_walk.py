@@ -27,7 +27,8 @@ from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rows.pseudonyms import Pseudonyms
 from ecr_source.extract.rows.rewriting import rewrite
 from ecr_source.extract.rows.spool import TableFile
-from ecr_source.extract.walk import Observer, Walk
+from ecr_source.extract.scope_walk import Observer
+from ecr_source.extract.walk import Walk
 from ecr_source.loading.current import current_destination, current_pipeline
 from ecr_source.loading.loaded.changes import changes_of
 from ecr_source.loading.loaded.dataset import Dataset
