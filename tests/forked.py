@@ -39,6 +39,7 @@ CONTEXT.set_forkserver_preload(
             "typer._adapters",
         ),
         "tests.preloaded",
+        "tests.whole.killed_load",
     ]
 )
 
@@ -136,15 +137,20 @@ def _command_to_its_end(
     _type(arguments, environment, folder)
 
 
-def _type(arguments: list[str], environment: dict[str, str], folder: str) -> None:
+def enter(environment: Mapping[str, str], folder: str) -> None:
+    """Makes a forked process one that was started with this environment, in this folder."""
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-
-    from ecr_source.cli.commands import app
 
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     Container()[PluggableRunContext].reload(folder)  # dlt looked for .dlt where it was imported
+
+
+def _type(arguments: list[str], environment: dict[str, str], folder: str) -> None:
+    from ecr_source.cli.commands import app
+
+    enter(environment, folder)
     sys.argv = ["ecr-source", *arguments]
     app(arguments, prog_name="ecr-source")

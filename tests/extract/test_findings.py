@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ import duckdb
 import pytest
 
 from ecr_source import ecr_source
-from ecr_source.catalog.column import Member, OfParent, Source
-from ecr_source.catalog.schema import arrow_schema
-from ecr_source.catalog.table import Table
+from ecr_source.catalog.column import Member, OfParent
 from ecr_source.catalog.tables.findings import IMAGE_SCAN_FINDINGS
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
+from tests.newer_catalog import column_more
 from tests.server.ecr_server import BROKEN, DENIED, Answer, EcrServer
 from tests.server.registry import basic_finding, enhanced_finding, package
 
@@ -32,19 +30,6 @@ NOW = datetime.now(UTC)
 SCANS = "SELECT repository_name, image_digest, fetch_outcome FROM image_scans ORDER BY ALL"
 FINDINGS = "SELECT image_digest, vulnerability_id FROM image_scan_findings ORDER BY ALL"
 OUTCOMES = "SELECT fetch_outcome, count(*) FROM image_scans GROUP BY ALL ORDER BY ALL"
-
-
-@contextmanager
-def column_more(table: Table, name: str, source: Source) -> Iterator[None]:
-    """The catalog as a later version has it, in which the table has a column more."""
-    before = {"columns": table.columns, "added": table.added}
-    later = {"columns": {**table.columns, name: source}, "added": table.added | {name}}
-    for known in (later, before):
-        vars(table).update(known)
-        vars(table).pop("fillings", None)
-        arrow_schema.cache_clear()
-        if known is later:
-            yield
 
 
 def days_ago(days: float) -> float:

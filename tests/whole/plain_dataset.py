@@ -93,13 +93,17 @@ class PlainDataset(Earlier):
 
     def load(self, read: ScopeRead) -> None:
         """Loads what a walk has read."""
+        self.load_tables(read)
+        self.ledger += [(one.table.name, one.status, one.started_at, one.resumes_at) for one in read.tables]
+
+    def load_tables(self, read: ScopeRead, first: int | None = None) -> None:
+        """Loads what was read of the first tables, or of all, without a word in the ledger."""
         files = [*read.records, *(file for table in read.tables for file in table.files)]
-        for table in {file.table for file in files}:
+        for table in [*dict.fromkeys(file.table for file in files)][:first]:
             mine = [file for file in files if file.table is table]
             if self._has_later(table, min(file.began_at for file in mine)):
                 continue
             self.rows[table.name] = merged(self.rows.get(table.name, []), mine, table)
-        self.ledger += [(one.table.name, one.status, one.started_at, one.resumes_at) for one in read.tables]
 
     def _has_later(self, table: Table | RunTable, began_at: datetime) -> bool:
         """Whether a complete reading that began later is there: of the table, or of any that is asked of images."""

@@ -26,6 +26,7 @@ from ecr_source.catalog.table import RunTable, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.extract import walk
 from ecr_source.extract.images.image_selection import Bounds
+from ecr_source.extract.results import ScopeRead
 from ecr_source.statuses import COMPLETE, READ
 from tests.server.ecr_server import DENIED, EcrServer, serving
 from tests.server.registry import basic_finding, enhanced_finding, package
@@ -84,6 +85,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.moment = now() - 40 * 86_400
         self.refused: set[tuple[str, str]] = set()
+        self.waiting: ScopeRead | None = None
         self.load_beside: Callable[[], None] | None = None
         self.beside_ended_at = now()
         self.may_overlap = True
@@ -218,7 +220,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(selected=SELECTIONS, calls=st.integers(0, 12))
     def run_with_a_budget(self, selected: list[str], calls: int) -> None:
+        self.rows_before()
         self.read(selected, max_calls=calls, without=catalog.not_called("ecr"))
+
+    @rule(selected=SELECTIONS, loaded=st.integers(0, 8))
+    def run_that_is_killed(self, selected: list[str], loaded: int) -> None:
+        """It has read all, and loaded so many tables; the next run loads all that waits before it reads."""
+        self.rows_before()
+        tables = [TABLES[name] for name in selected]
+        folder = Path(self.folder.name) / "killed"
+        self.waiting = read_once(folder, tables, self.dataset, without=catalog.not_called("ecr"))
+        self.dataset.load_tables(self.waiting, loaded)
 
     @precondition(lambda self: self.may_overlap and self.load_beside is None)
     @rule(selected=SELECTIONS)
@@ -249,7 +261,10 @@ class AnyOrder(RuleBasedStateMachine):
         return {one.table.name: one.status for one in read.tables}
 
     def rows_before(self) -> dict[str, list[Row]]:
-        """The rows of each table before a run reads."""
+        """The rows of each table before a run reads, with what an earlier one had left to be loaded."""
+        if self.waiting:
+            self.dataset.load(self.waiting)
+            self.waiting = None
         return {name: list(rows) for name, rows in self.dataset.rows.items()}
 
     def expected(self, name: str, **bounds: Any) -> list[Row]:

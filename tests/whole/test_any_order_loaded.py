@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from ecr_source import catalog, ecr_source
 from ecr_source.extract.images.image_selection import Bounds
 from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms
 from ecr_source.loading.load import finish, load, load_alone
 from tests.conftest import make_pipeline
+from tests.newer_catalog import newer_catalog
 from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import EcrServer
 from tests.warehouse import ON_EACH, DuckDbFile, PostgresDatabase, Warehouse
+from tests.whole.killed_load import KilledLoad
 from tests.whole.plain_dataset import REGION, DirectApi, Row, shown
 from tests.whole.test_any_order import REFERENCE, SELECTIONS, TABLES, AnyOrder, seeded
 
@@ -59,17 +63,24 @@ class AnyOrderLoaded(AnyOrder):
 
     mode: str
     like: Warehouse
+    kills = 0
 
     def __init__(self) -> None:
         super().__init__()
-        folder = Path(self.folder.name)
-        warehouse = empty_one_like(self.like, folder)
-        self.here, self.there = (make_pipeline(folder / name, warehouse) for name in ("here", "there"))
+        warehouse = empty_one_like(self.like, Path(self.folder.name))
         self.loaded = LoadedDataset(warehouse, self.mode)
+        self.here, self.there = self.pipeline("here"), self.pipeline("there")
+        self.newer_version: AbstractContextManager[None] | None = None
         self.may_overlap = isinstance(warehouse, PostgresDatabase)  # into a DuckDB file one run loads at a time
         self.dataset = self.loaded  # type: ignore[assignment]  # it has what the machine asks
 
         self.was: list[tuple[datetime, dict[str, list[Row]]]] = []
+
+    def folder_of(self, machine: str) -> Path:
+        return Path(self.folder.name) / machine
+
+    def pipeline(self, machine: str) -> dlt.Pipeline:
+        return make_pipeline(self.folder_of(machine), self.loaded.warehouse)
 
     @initialize(masked=st.booleans())
     def mask(self, masked: bool) -> None:
@@ -87,6 +98,31 @@ class AnyOrderLoaded(AnyOrder):
         self.loaded.look()
         return super().rows_before()
 
+    @rule(selected=SELECTIONS, deeds=st.lists(st.integers(1, 400), min_size=1, max_size=2))
+    def run_that_is_killed(self, selected: list[str], deeds: list[int]) -> None:
+        """Once while it reads or loads, and maybe a second time while the next begins with what waits."""
+        arguments: dict[str, Any] | None = self.arguments(selected, without=catalog.not_called("ecr"))
+        for at in deeds:
+            warehouse, is_newer = self.loaded.warehouse, self.newer_version is not None
+            if not KilledLoad(self.folder_of("here"), warehouse, arguments, is_newer).until(at):
+                break
+            type(self).kills += 1
+            arguments = None
+        self.here = self.pipeline("here")  # each run is a process of its own
+        self.rows_before()
+
+    @precondition(lambda self: self.newer_version is None)
+    @rule()
+    def upgrade(self) -> None:
+        """From now on the package knows a column more of two tables."""
+        self.newer_version = newer_catalog()
+        self.newer_version.__enter__()
+
+    def teardown(self) -> None:
+        if self.newer_version:
+            self.newer_version.__exit__(None, None, None)
+        super().teardown()
+
     @rule(selected=SELECTIONS, is_normalized=st.booleans())
     def run_that_is_cut_off(self, selected: list[str], is_normalized: bool) -> None:
         finish(self.here)
@@ -97,24 +133,41 @@ class AnyOrderLoaded(AnyOrder):
         self.loaded.look()
 
     def source(self, selected: Sequence[str], **how: Any) -> Any:
+        return ecr_source(**self.arguments(selected, **how))
+
+    def arguments(self, selected: Sequence[str], **how: Any) -> dict[str, Any]:
         self.was.append((datetime.now(UTC), {name: self.expected(name) for name in REFERENCE}))
         bounds: Bounds = how.get("bounds", Bounds())
-        return ecr_source(
-            regions=[REGION],
-            endpoint_url=self.server.url,
-            tables=selected,
-            mode=self.mode,
-            repositories=how.get("names"),
-            findings_latest=bounds.latest,
-            findings_from="ecr" if "without" in how else "inspector2",
-            max_calls=how.get("max_calls"),
-            mask_accounts=self.masked,
-        )
+        return {
+            "regions": [REGION],
+            "endpoint_url": self.server.url,
+            "tables": [*selected],
+            "mode": self.mode,
+            "repositories": how.get("names"),
+            "findings_latest": bounds.latest,
+            "findings_from": "ecr" if "without" in how else "inspector2",
+            "max_calls": how.get("max_calls"),
+            "mask_accounts": self.masked,
+        }
 
     def read(self, selected: list[str], **how: Any) -> dict[str, str]:
+        before = {name: [*rows] for name, rows in self.loaded.rows.items()}
         outcome = load(self.here, self.source(selected, **how))
         self.loaded.look()
+        if self.mode == "history":
+            self.check_versions(before)
         return {one.table: one.status for one in outcome.tables if one.table in selected}
+
+    def check_versions(self, before: dict[str, list[Row]]) -> None:
+        """A row that is as it was is the same version: a run opens none for it, and leaves no hole."""
+        for name in REFERENCE:
+            began = {self.key_and_version(name, row): row["_dlt_valid_from"] for row in before.get(name, [])}
+            for row in self.loaded.rows.get(name, []):
+                version = self.key_and_version(name, row)
+                assert began.get(version, row["_dlt_valid_from"]) == row["_dlt_valid_from"], f"{name}: {version}"
+
+    def key_and_version(self, name: str, row: Row) -> tuple[str, ...]:
+        return (*(row[column] for column in TABLES[name].key), row["row_version"])
 
     def read_beside(self, selected: list[str]) -> Callable[[], None]:
         self.there.sync_destination()
@@ -167,7 +220,7 @@ def test_any_order_of_runs_leaves_in_a_database_what_the_registry_says(
     monkeypatch.setenv(MASK_KEY, KEY)
     monkeypatch.setattr(DirectApi, "server", server, raising=False)
     server.keep_requests = False
-    in_this_mode = type("AnyOrderInMode", (AnyOrderLoaded,), {"mode": mode, "like": warehouse})
+    in_this_mode: type[AnyOrderLoaded] = type("AnyOrderInMode", (AnyOrderLoaded,), {"mode": mode, "like": warehouse})
     played = settings(
         max_examples=ORDERS,
         stateful_step_count=14,
@@ -176,4 +229,6 @@ def test_any_order_of_runs_leaves_in_a_database_what_the_registry_says(
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
     )
-    run_state_machine_as_test(seeded(in_this_mode, 0, ORDERS_GIVEN), settings=played)
+    machine = seeded(in_this_mode, 0, ORDERS_GIVEN)
+    run_state_machine_as_test(machine, settings=played)
+    assert machine.kills > 0
