@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -93,7 +93,7 @@ FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
         """Its name in dlt's configuration."""
         return self.destination.destination_name
 
-    @property
+    @cached_property
     def place(self) -> str:
         """Where it is, as dlt's configuration says: "warehouse:5432/analytics", "s3://lake/ecr".
 
@@ -313,6 +313,14 @@ FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
     def view_statement(self, name: str, query: str, description: str, fingerprint: str) -> str:
         """What makes a view of a query, or puts it into the place of the one that is there."""
         return f"CREATE OR REPLACE VIEW {name} AS {query}"
+
+    def kept_open(self) -> AbstractContextManager[object]:
+        """While it lasts, what takes long to open stays open between one question and the next."""
+        return nullcontext()
+
+    def closed_meanwhile(self) -> AbstractContextManager[object]:
+        """While it lasts, others may open it in spite of `kept_open`."""
+        return nullcontext()
 
     @contextmanager
     def open_tables(self, pipeline: dlt.Pipeline) -> Iterator[SqlClient]:

@@ -41,14 +41,16 @@ def load(pipeline: dlt.Pipeline, source: DltSource, *, parameters: Mapping[str, 
             working folder.
     """
     parameters = resolve_parameters(parameters or {})
-    finish(pipeline, parameters)
-    pipeline.sync_destination()
-    if read_into(pipeline) is None:  # dlt keeps what is noted while it extracts only after the rows are there
-        note_place(pipeline, destination_of(pipeline))
-    pipeline.extract(source)
-    outcome = read_outcome(pipeline)
-    pipeline.normalize()
-    load_alone(pipeline, parameters)
+    destination = destination_of(pipeline)
+    with destination.kept_open():
+        finish(pipeline, parameters)
+        pipeline.sync_destination()
+        if read_into(pipeline) is None:  # dlt keeps what is noted while it extracts only after the rows are there
+            note_place(pipeline, destination)
+        pipeline.extract(source)
+        outcome = read_outcome(pipeline)
+        pipeline.normalize()
+        load_alone(pipeline, parameters)
     return outcome
 
 

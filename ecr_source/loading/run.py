@@ -79,7 +79,7 @@ def run(settings: Settings, progress: Collector) -> Loaded:
     # Runs into one destination may overlap; a DuckDB file is one process's, and a cursor one run's.
     shared = warehouse.may_be_shared and settings.mode != IncrementalAppend.name
     place = place_of(warehouse, settings.dataset)
-    with working_folder(place, shared=shared) as folder, _told_as_load_failed(folder):
+    with working_folder(place, shared=shared) as folder, _told_as_load_failed(folder), warehouse.kept_open():
         for left in folder.left_behind():
             finish(_open_pipeline(warehouse, settings.dataset, progress, left), settings.parameters)
             left.delete()

@@ -139,8 +139,17 @@ class LoadWalk:
                 dataset, own_mode=own, mode=mode.name, table_format=self.table_format, mask_key=self.masked_with
             )
             dataset.ask_of_scopes()
+            if any(table.is_asked_again for table in tables):
+                dataset.ask_of_images()
         if not tables:
             return []
+        with destination.closed_meanwhile():
+            return self._read(tables)
+
+    def _read(self, tables: Sequence[Table]) -> list[ScopeRead]:
+        """Reads the tables in all scopes."""
+        pipeline, destination, dataset = current_pipeline(), current_destination(), self._dataset
+        assert dataset
         folder = spool_folder_of(pipeline, self.spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
         try:

@@ -233,7 +233,6 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
         resource = dlt.resource(
             cast("Iterator[object]", _TableItems(walk, table)),  # dlt takes what can be iterated
             name=table.name,
-            columns=dlt_columns(table),
             table_format=cast("TTableFormat", walk.table_format),
         )
         resource.selected = table in selected
@@ -242,7 +241,6 @@ def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResourc
         yield dlt.resource(
             cast("Iterator[object]", _RecordItems(walk, record)),
             name=record.name,
-            columns=dlt_columns(record),
             table_format=cast("TTableFormat", walk.table_format),
         )
     for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
@@ -266,9 +264,9 @@ class _TableItems:
 
     def __iter__(self) -> Items:
         files = self.walk.files(self.table)
-        _load_as(self.walk.mode, self.table)
         # Where nothing could be read, a table is made all the same: a query on it says that there are no rows.
         if files or self.table.name not in dlt.current.source_schema().tables:
+            _load_as(self.walk.mode, self.table)
             yield from self.walk.mode.items(self.table, files)
 
 
@@ -281,15 +279,19 @@ class _RecordItems:
 
     def __iter__(self) -> Items:
         files, mode = self.walk.files(self.table), self.walk.mode.of_records
-        _load_as(mode, self.table)
         if files or not is_made(self.table):
+            _load_as(mode, self.table)
             yield from mode.items(self.table, files)
 
 
 def _load_as(mode: Mode | Appended, table: Table | RunTable) -> None:
     """Says of the resource that extracts `table` how its rows are loaded: before a walk began the mode is not known."""
     resource = current_destination().load_exactly(dlt.current.resource())
-    resource.apply_hints(primary_key=table.key if mode.unique_key else (), write_disposition=mode.write_disposition)
+    resource.apply_hints(
+        columns=dlt_columns(table),
+        primary_key=table.key if mode.unique_key else (),
+        write_disposition=mode.write_disposition,
+    )
 
 
 @dataclass(frozen=True)

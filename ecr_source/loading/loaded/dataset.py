@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.destination.dataset import DBApiCursor
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import (
@@ -54,8 +55,10 @@ _LAST_TRIES = f"""
 SELECT table_name, registry_id, region, max(started_at) FROM {{table}}
 WHERE status NOT IN ('{POSTPONED}', '{SKIPPED}') GROUP BY table_name, registry_id, region
 """  # noqa: S608 (words of ours)
-_ANSWERED = "SELECT DISTINCT registry_id, region, operation FROM {table}"
-_ANSWERS = "SELECT {names} FROM {table} WHERE registry_id = %s AND region = %s AND operation = %s"
+_ANSWERED = "SELECT registry_id, region, operation, count(*) FROM {table} GROUP BY registry_id, region, operation"
+_ANSWERS = "SELECT {names} FROM {table}"
+_OF_OPERATION = " WHERE registry_id = %s AND region = %s AND operation = %s"
+_FEW_ANSWERS = 100_000
 _NOT_OFFERED = f"""
 SELECT operation, errors.registry_id, errors.region, max(started_at)
 FROM {{table}} AS errors
@@ -140,6 +143,10 @@ class Dataset:
     def ask_of_scopes(self) -> None:
         """Asks, for all scopes at once, what every walk needs to know."""
         _ = self._last_tries, self._not_offered, self._last_reads, self.last_run
+
+    def ask_of_images(self) -> None:
+        """Asks, for all scopes at once, which images were asked for."""
+        _ = self._few_answers
 
     @property
     def name(self) -> str:
@@ -289,24 +296,40 @@ class Dataset:
 
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
         """The rows of extraction_images of the operation in the scope, with that table's Arrow schema."""
-        values = (*self._loaded_as(scope), str(operation))
+        account, region = self._loaded_as(scope)
+        asked = account, region, str(operation)
+        if asked not in self._answered:
+            return arrow_schema(EXTRACTION_IMAGES).empty_table()
+        if self._few_answers is None:
+            return _newest_of_each_image(self._answers(_OF_OPERATION, *asked))
+        registry_id, in_region, of = (pc.field(name) for name in ("registry_id", "region", "operation"))
+        mine = (registry_id == asked[0]) & (in_region == asked[1]) & (of == asked[2])
+        return _newest_of_each_image(self._few_answers.filter(mine))
+
+    @cached_property
+    def _answered(self) -> dict[tuple[str, str, str], int]:
+        """The scopes and operations of which there are answers, and how many rows that are."""
+        try:
+            with self._lock:
+                rows = self._rows(EXTRACTION_IMAGES, _ANSWERED)
+        except _NOT_AS_NOW:
+            return {}
+        return {(account, region, name): count for account, region, name, count in rows}
+
+    @cached_property
+    def _few_answers(self) -> pa.Table | None:
+        """All answers, so that nothing is opened for those of one scope; None if they are too many to hold."""
+        count = sum(self._answered.values())
+        return self._answers("") if 0 < count <= _FEW_ANSWERS else None
+
+    def _answers(self, condition: str, *values: str) -> pa.Table:
         schema = arrow_schema(EXTRACTION_IMAGES)
-        if values not in self._answered:
-            return schema.empty_table()
         with self._lock, self.tables() as client:
             names = ", ".join(client.escape_column_name(name) for name in schema.names)
             table = client.make_qualified_table_name(EXTRACTION_IMAGES.name)
-            with client.execute_query(_ANSWERS.format(names=names, table=table), *values) as cursor:
-                return _newest_of_each_image(fetch_all(cursor, schema))
-
-    @cached_property
-    def _answered(self) -> set[tuple[str, str, str]]:
-        """The scopes and operations of which there are answers."""
-        try:
-            with self._lock:
-                return {(account, region, name) for account, region, name in self._rows(EXTRACTION_IMAGES, _ANSWERED)}
-        except _NOT_AS_NOW:
-            return set()
+            statement = _ANSWERS.format(names=names, table=table)
+            with client.execute_query(f"{statement}{condition}", *values) as cursor:
+                return fetch_all(cursor, schema)
 
     def _loaded_as(self, scope: Scope) -> tuple[str, str]:
         return (self._pseudonyms.text(scope.registry_id) if self._pseudonyms else scope.registry_id), scope.region
