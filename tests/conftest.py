@@ -15,7 +15,7 @@ import hypothesis
 import orjson
 import pytest
 
-import tests.remembered_hints  # noqa: F401  # for what it does
+import tests.remembered  # noqa: F401  # for what it does
 from ecr_source import catalog, ecr_source, read_outcome
 from ecr_source.extract.ledger import Outcome
 from tests.forked import run_forked

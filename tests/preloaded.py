@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tests.remembered_hints  # noqa: F401  # for what it does
+import tests.remembered  # noqa: F401  # for what it does
 from ecr_source import catalog
 from ecr_source.catalog.model import botocore_session, shared_session
 from ecr_source.catalog.schema import arrow_schema
