@@ -26,6 +26,7 @@ from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES, REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import EcrServer, Registry
 
 NO_ROW = {"nextToken", "PaginationToken"}
@@ -217,7 +218,7 @@ def forget_models() -> None:
 
 
 @pytest.mark.usefixtures("gadgets")
-@pytest.mark.parametrize("mode", ["snapshot", "incremental", "history"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history", "incremental"))
 def test_one_table_more_is_one_catalog_entry_more(
     server: EcrServer, pipeline: dlt.Pipeline, query: Callable[[str], list[Row]], mode: str
 ) -> None:

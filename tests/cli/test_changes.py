@@ -12,6 +12,7 @@ import pytest
 from ecr_source.loading.loaded import changes as changes_module
 from ecr_source.loading.loaded.changes import Counted
 from ecr_source.loading.source import read_changes
+from tests.nightly import first_by_day
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import CREATED_AT, PUSHED_AT, SCANNED_AT, Registry, digest_of
 from tests.warehouse import ON_EACH
@@ -66,7 +67,7 @@ def changed(ecr: Ecr, *options: str) -> str | None:
 
 
 @ON_EACH
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 def test_a_run_ends_with_what_changed_since_the_last_one(ecr: Ecr, registry: Registry, mode: str) -> None:
     assert changed(ecr, "--mode", mode) is None
     change(registry)

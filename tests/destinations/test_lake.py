@@ -37,6 +37,7 @@ from ecr_source.destinations.s3 import ArrowS3
 from ecr_source.errors import DestinationUnusable
 from tests.conftest import ECR_SOURCE, make_pipeline
 from tests.conftest import environment as command_environment
+from tests.nightly import at_night
 from tests.postgres import free_port
 from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import ACCESS_KEY, DENIED, EcrServer, serving
@@ -222,7 +223,10 @@ def expected(maximal: EcrServer, tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 @in_a_folder
-@every_format
+@pytest.mark.parametrize(
+    ("table_format", "mode"),
+    [pytest.param(*one, marks=() if one[0] == "delta" else pytest.mark.nightly) for one in FORMATS],
+)
 def test_two_engines_read_the_rows_that_duckdb_has(
     maximal: EcrServer, expected: dict[str, Rows], place: Place, tmp_path: Path, table_format: str | None, mode: str
 ) -> None:
@@ -323,7 +327,11 @@ def appended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
 
 @pytest.mark.parametrize(
     ("place", "table_format"),
-    [("s3", None), ("folder", "delta"), pytest.param("s3", "iceberg", marks=pytest.mark.nightly)],
+    [
+        ("s3", None),
+        at_night("folder", "delta"),
+        at_night("s3", "iceberg"),
+    ],
     indirect=["place"],
 )
 def test_two_incremental_runs_append_what_they_append_in_duckdb(
@@ -373,10 +381,17 @@ def changes_in_two_regions(server: EcrServer) -> Iterator[None]:
 
 
 @in_a_folder
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["repositories", "images", "findings"],
+        at_night([*catalog.DEFAULT_GROUPS, "findings"]),
+    ],
+    ids=["three groups", "the default groups and findings"],
+)
 def test_four_runs_of_two_regions_leave_in_delta_what_they_leave_in_duckdb(
-    server: EcrServer, place: Place, tmp_path: Path
+    server: EcrServer, place: Place, tmp_path: Path, groups: list[str]
 ) -> None:
-    groups = [*catalog.DEFAULT_GROUPS, "findings"]
     arguments: dict[str, Any] = {"tables": groups, "regions": ["eu-west-1", "us-east-1"], "findings_max_age": 0}
     lake = Lake(server, place, tmp_path / "lake", table_format="delta", **arguments)
     reference = InDuckDB(server, tmp_path, arguments)
@@ -410,9 +425,9 @@ def test_a_second_run_asks_no_image_again(
     ("table_format", "mode"),
     [
         ("delta", "snapshot"),
-        ("delta", "incremental"),
-        pytest.param(None, "incremental", marks=pytest.mark.nightly),
-        pytest.param("iceberg", "incremental", marks=pytest.mark.nightly),
+        at_night("delta", "incremental"),
+        at_night(None, "incremental"),
+        at_night("iceberg", "incremental"),
     ],
 )
 def test_an_image_with_more_findings_than_memory_is_for_is_there_once_after_a_script_was_interrupted(

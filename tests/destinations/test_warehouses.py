@@ -244,7 +244,11 @@ def test_motherducks_sql_does_in_duckdb_what_it_is_to_do(server: EcrServer, tmp_
 
 @pytest.mark.parametrize(
     "warehouse",
-    [pytest.param(one, id=one.name) for one in WAREHOUSES if one.name in VIEWS_IN_ITS_SQL],
+    [
+        pytest.param(one, id=one.name, marks=() if one.name == "bigquery" else pytest.mark.nightly)
+        for one in WAREHOUSES
+        if one.name in VIEWS_IN_ITS_SQL
+    ],
 )
 def test_views_are_made_in_the_sql_of_the_warehouse_and_one_that_it_refuses_is_one_warning(
     warehouse: Warehouse,

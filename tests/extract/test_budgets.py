@@ -11,6 +11,7 @@ from ecr_source.aws.budget import Budget
 from ecr_source.errors import BudgetSpent
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import DENIED, THROTTLED, EcrServer
 from tests.warehouse import ON_EACH
 
@@ -44,7 +45,7 @@ def three(server: EcrServer) -> EcrServer:
 
 
 @ON_EACH
-@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history", "incremental"))
 def test_what_a_budget_does_not_reach_keeps_its_rows_and_comes_first_next_time(
     three: EcrServer, load: Load, query: Query, mode: str
 ) -> None:

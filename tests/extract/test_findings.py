@@ -19,6 +19,7 @@ from ecr_source.errors import ConfigurationError
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
 from tests.newer_catalog import column_more
+from tests.nightly import first_by_day
 from tests.server.ecr_server import BROKEN, DENIED, Answer, EcrServer
 from tests.server.registry import basic_finding, enhanced_finding, package
 
@@ -175,7 +176,7 @@ def test_what_is_older_than_the_age_is_asked_again(scanned: EcrServer, load: Loa
     assert ("sha256:api0", "CVE-0") not in query(FINDINGS)
 
 
-@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history", "incremental"))
 def test_what_grew_old_is_asked_again_once_though_its_answer_is_the_same(
     scanned: EcrServer, load: Load, query: Query, database: Path, mode: str
 ) -> None:
@@ -189,7 +190,7 @@ def test_what_grew_old_is_asked_again_once_though_its_answer_is_the_same(
     assert asked(scanned) == 0
 
 
-@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history", "incremental"))
 def test_only_a_final_answer_stands(scanned: EcrServer, load: Load, query: Query, mode: str) -> None:
     registry = scanned.registry()
     for digest, status in (("sha256:pending", "PENDING"), ("sha256:started", "IN_PROGRESS"), ("sha256:none", "")):
@@ -356,7 +357,7 @@ def test_inspector_gives_the_same_rows_in_fewer_calls(enhanced: EcrServer, load:
     assert (enhanced.calls["ListFindings"], enhanced.calls["DescribeImageScanFindings"]) == (1, 0)
 
 
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 @pytest.mark.parametrize("order", [("ecr", "inspector2", "ecr"), ("inspector2", "ecr", "inspector2")])
 def test_whoever_tells_the_findings_an_image_has_one_row_and_what_is_gone_has_none(
     enhanced: EcrServer, load: Load, query: Query, order: tuple[str, ...], mode: str

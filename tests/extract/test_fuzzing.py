@@ -1,6 +1,6 @@
 """Any one response replaced by a mutated one: a clear error or the right rows, never a crash, a hang or half a scope.
 
-By default 200 cases, and 3,000 others in `make test-nightly`; `ECR_SOURCE_FUZZ=10000` runs so many, and
+By default 100 cases, and 3,000 others in `make test-nightly`; `ECR_SOURCE_FUZZ=10000` runs so many, and
 `ECR_SOURCE_FUZZ_FIRST=4711` begins with that seed, so that `ECR_SOURCE_FUZZ=1 ECR_SOURCE_FUZZ_FIRST=4711` runs alone
 one that failed. A seed says all of a case: which operation, which of its responses, what is done to it, and what else
 is read.
@@ -50,11 +50,12 @@ from tests.conftest import make_pipeline
 from tests.extract import oracle
 from tests.extract.mutations import Mutation, mutate
 from tests.extract.oracle import Row, Unreadable
+from tests.nightly import at_night
 from tests.server import protocols
 from tests.server.ecr_server import ACCESS_KEY, ACCOUNT, DENIED, Answer, EcrServer, Item
 from tests.server.faults import Fault
 
-CASES = int(os.environ.get("ECR_SOURCE_FUZZ", "200"))
+CASES = int(os.environ.get("ECR_SOURCE_FUZZ", "100"))
 FIRST = int(os.environ.get("ECR_SOURCE_FUZZ_FIRST", "0"))
 AT_A_TIME = 25
 LOADED_EVERY = 200
@@ -80,9 +81,7 @@ WEIGHTS = [0.4 if operation.parent is IMAGES else 1 for operation in OPERATIONS]
 STANDS_IN_FOR = {operation.instead: operation for operation in OPERATIONS if operation.instead}
 
 
-@pytest.mark.parametrize(
-    ("first", "cases"), [(FIRST, CASES), pytest.param(1_000_000, 3_000, marks=pytest.mark.nightly)]
-)
+@pytest.mark.parametrize(("first", "cases"), [(FIRST, CASES), at_night(1_000_000, 3_000)])
 def test_a_mutated_response_is_a_clear_error_or_the_right_rows(tmp_path: Path, first: int, cases: int) -> None:
     seeds = range(first, first + cases)
     parts = [seeds[start : start + AT_A_TIME] for start in range(0, cases, AT_A_TIME)]

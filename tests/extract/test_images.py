@@ -12,6 +12,7 @@ import pytest
 
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import ECR_SOURCE, Row, environment
+from tests.nightly import at_night
 from tests.server.ecr_server import BROKEN, DENIED, EcrServer
 
 Load = Callable[..., Outcome]
@@ -133,7 +134,14 @@ def left(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("reason", ["success", "a failing listing", "no credentials"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "success",
+        at_night("a failing listing"),
+        at_night("no credentials"),
+    ],
+)
 def test_nothing_is_left_in_the_spool_folder(ecr: Ecr, pushed: EcrServer, tmp_path: Path, reason: str) -> None:
     if reason == "a failing listing":
         pushed.fail(BROKEN, times=7)

@@ -25,6 +25,7 @@ from ecr_source.catalog.table import Table
 from ecr_source.extract.ledger import Outcome
 from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import ACCOUNT, DENIED, EcrServer, basic_finding, serving
 from tests.warehouse import DuckDbFile
 from tests.whole.registry_changes import REGION, complete, furnish, image_of
@@ -155,9 +156,7 @@ def unmasked(tmp_path_factory: pytest.TempPathFactory) -> Contents:
         return registry_contents(server, folder / "walk")
 
 
-each_mode = pytest.mark.parametrize(
-    "mode", ["snapshot", *(pytest.param(mode, marks=pytest.mark.nightly) for mode in ("history", "incremental"))]
-)
+each_mode = pytest.mark.parametrize("mode", first_by_day("snapshot", "history", "incremental"))
 
 
 @each_mode
@@ -202,7 +201,7 @@ def test_every_join_gives_as_many_rows_as_without(loads: Callable[[str], Masked]
     assert {name: len(rows) for name, rows in masked.items()} == {name: len(rows) for name, rows in unmasked.items()}
 
 
-@pytest.mark.parametrize("mode", ["snapshot", pytest.param("history", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 def test_what_is_unchanged_or_could_not_be_read_stays_as_it_was(loads: Callable[[str], Masked], mode: str) -> None:
     masked = loads(mode)
     assert masked.first["image_scan_findings"]

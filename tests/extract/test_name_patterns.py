@@ -10,6 +10,7 @@ import pytest
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.warehouse import ON_EACH, POSTGRES_AT_NIGHT
 
@@ -63,7 +64,7 @@ def test_what_a_pattern_matches_is_read_and_nothing_else_is_asked(
 
 
 @ON_EACH
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 def test_a_repository_that_matches_and_is_not_there_any_more_disappears_and_no_other_row_changes(
     teams: EcrServer, load: Load, query: Query, mode: str
 ) -> None:
@@ -112,7 +113,7 @@ def test_a_listing_that_is_denied_removes_nothing(teams: EcrServer, load: Load, 
 
 
 @POSTGRES_AT_NIGHT
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 def test_a_pattern_need_not_match_in_every_region(teams: EcrServer, load: Load, query: Query, mode: str) -> None:
     push(teams, "team-3/api", "us-east-1")
     load(mode=mode, tables=["repositories", "images", "policies"], regions=BOTH)

@@ -10,6 +10,7 @@ import pytest
 
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import digest_of
 from tests.server.workloads import CANARY, Workloads
@@ -109,7 +110,7 @@ def test_only_functions_that_are_images_are_asked_for_and_each_version_is(
 
 
 @ON_EACH
-@pytest.mark.parametrize("mode", ["snapshot", "history", "incremental"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history", "incremental"))
 def test_a_function_is_asked_for_again_only_when_its_code_is_another_one_or_the_answer_is_old(
     server: EcrServer, workloads: Workloads, load: Load, query: Query, mode: str
 ) -> None:

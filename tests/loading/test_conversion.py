@@ -19,9 +19,9 @@ from ecr_source.loading.load import load, load_alone
 from ecr_source.loading.row_versions import row_versions
 from tests.conftest import Row, make_pipeline
 from tests.server.ecr_server import DENIED, EcrServer
-from tests.warehouse import ON_EACH, Warehouse
+from tests.warehouse import POSTGRES_AT_NIGHT, Warehouse
 
-pytestmark = ON_EACH
+pytestmark = POSTGRES_AT_NIGHT
 
 Query = Callable[[str], list[Row]]
 

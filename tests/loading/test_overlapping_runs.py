@@ -12,11 +12,15 @@ import pytest
 from ecr_source import ecr_source
 from ecr_source.loading.load import load, load_alone
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import EcrServer
 from tests.server.registry import basic_finding
 from tests.warehouse import DATASET, ON_EACH, Warehouse
 
-pytestmark = [ON_EACH, pytest.mark.parametrize("mode", ["snapshot", "history"])]
+pytestmark = [
+    ON_EACH,
+    pytest.mark.parametrize("mode", first_by_day("snapshot", "history")),
+]
 
 Query = Callable[[str], list[Row]]
 

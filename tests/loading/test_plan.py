@@ -13,6 +13,7 @@ import pytest
 
 from ecr_source import catalog
 from tests.conftest import Row
+from tests.nightly import at_night
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import basic_finding, enhanced_finding
 from tests.warehouse import POSTGRES_AT_NIGHT
@@ -118,11 +119,15 @@ NARROW = ("--repository", "team-[0-2]/*", "--repository", "base", "--findings-ma
     ("before", "options"),
     [
         (("--table", "images"), PER_IMAGE),
-        (("--table", "default,image_status"), ("--table", "default,image_status")),
+        at_night(("--table", "default,image_status"), ("--table", "default,image_status")),
         (("--table", "images"), (*PER_IMAGE, "--findings-latest", "2", "--findings-tag", "v*")),
         (("--table", "findings"), ("--table", "findings")),
         (PER_IMAGE, (*PER_IMAGE, *NARROW)),
-        (("--table", "all", "--mode", "history"), ("--table", "all", "--mode", "history", "--findings-max-age", "0")),
+        pytest.param(
+            ("--table", "all", "--mode", "history"),
+            ("--table", "all", "--mode", "history", "--findings-max-age", "0"),
+            marks=pytest.mark.nightly,
+        ),
     ],
     ids=" ".join,
 )

@@ -100,7 +100,13 @@ LISTED = {
 }
 
 
-@pytest.mark.parametrize(("typed", "said", "regions"), LISTED.values(), ids=LISTED)
+@pytest.mark.parametrize(
+    ("typed", "said", "regions"),
+    [
+        pytest.param(*how, id=name, marks=() if name == "commas" else pytest.mark.nightly)
+        for name, how in LISTED.items()
+    ],
+)
 def test_a_list_is_one_text_or_several_with_commas_wherever_it_is_said(
     ecr: Ecr,
     server: EcrServer,

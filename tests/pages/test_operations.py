@@ -8,6 +8,8 @@ import sys
 from difflib import unified_diff
 from pathlib import Path
 
+import pytest
+
 from ecr_source.cli import exit_codes as run
 from ecr_source.errors import CallFailed, Denied, Disabled
 from ecr_source.statuses import BOUNDED, COMPLETE, NOT_OFFERED, PARTIAL, POSTPONED, SELECTED, SKIPPED
@@ -26,6 +28,7 @@ def rows_of(header: str) -> list[str]:
     return [row.split("|")[1].strip() for row in table.splitlines()[2:]]
 
 
+@pytest.mark.nightly
 def test_commands_and_queries_answer_what_the_page_shows() -> None:
     with shell() as opened:
         now = page(TEXT, opened)

@@ -49,6 +49,7 @@ def test_loads_are_one_at_a_time_and_workers_are_not() -> None:
     assert makespan([(1, 5)] * 10, 10) == 1 + 10 * 5
 
 
+@pytest.mark.nightly
 def test_the_page_says_what_was_simulated() -> None:
     changed = list(unified_diff(PAGE.read_text().splitlines(), page().splitlines(), lineterm="", n=0))
     assert not changed, "\n".join(["docs/scale.md is out of date: run python -m tests.pages.scale_page", *changed])

@@ -19,6 +19,7 @@ from ecr_source.catalog.model import iam_action
 from ecr_source.cli.commands import app
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import RUN, Row
+from tests.nightly import at_night
 from tests.pages.folder import DOCS, differences
 from tests.pages.tables import answer, fill, maximal_registry, pages
 from tests.server.accounts import ACCOUNT
@@ -80,8 +81,11 @@ def test_the_example_queries_answer_the_same_whatever_is_read_or_denied_afterwar
 @pytest.mark.parametrize(
     "allowed",
     [
-        {"ecr:DescribeRepositories", "ecr-public:DescribeRepositories", "ecr-public:DescribeRegistries"},
-        ACTIONS - {"ecr:DescribeImages", "ecr-public:DescribeImages"},
+        pytest.param(
+            {"ecr:DescribeRepositories", "ecr-public:DescribeRepositories", "ecr-public:DescribeRegistries"},
+            marks=pytest.mark.nightly,
+        ),
+        at_night(ACTIONS - {"ecr:DescribeImages", "ecr-public:DescribeImages"}),
         ACTIONS - {"ecr:DescribeRepositories", "ecr-public:DescribeRepositories"},
     ],
     ids=["only listings", "no images", "no listings"],

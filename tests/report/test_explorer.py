@@ -52,6 +52,7 @@ def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
 
 
+@pytest.mark.nightly
 def test_views_are_chosen_and_questions_asked_and_nothing_can_be_changed(page: Page) -> None:
     page.get_by_role("columnheader", name="answered_as_of").wait_for()  # of ecr_freshness, with which it opens
     page.get_by_label("View").select_option(

@@ -25,6 +25,7 @@ from ecr_source.errors import ConfigurationError
 from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms
 from tests.cli.terminal import shown_on_terminal
 from tests.conftest import ECR_SOURCE, make_pipeline
+from tests.nightly import at_night
 from tests.report.conftest import Report, refused, reporting, written
 from tests.report.registry import load_into
 from tests.server.ecr_server import EcrServer, error, serving
@@ -173,7 +174,7 @@ def test_what_was_not_read_is_not_none(tmp_path: Path) -> None:
     assert {told[name] for name in ("images", "stored at most", "a month at most", "of these in use")} == {None}
 
 
-@pytest.mark.parametrize("names", [[], ["api"]], ids=["none", "one"])
+@pytest.mark.parametrize("names", [at_night([]), ["api"]], ids=["none", "one"])
 def test_a_registry_of_no_repository_or_one_has_a_report_in_each_form(tmp_path: Path, names: list[str]) -> None:
     file = DuckDbFile(tmp_path / "ecr.duckdb")
     with serving() as server:

@@ -9,9 +9,9 @@ from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import SIGNATURE, digest_of
 from tests.views.conftest import Load
 from tests.views.pushed import put, put_index
-from tests.warehouse import ON_EACH
+from tests.warehouse import POSTGRES_AT_NIGHT
 
-pytestmark = ON_EACH
+pytestmark = POSTGRES_AT_NIGHT
 
 Query = Callable[[str], list[Row]]
 

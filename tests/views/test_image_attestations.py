@@ -11,9 +11,9 @@ from tests.pages.asked_questions import question
 from tests.server.ecr_server import DENIED, EcrServer, Registry
 from tests.server.registry import OCI_INDEX, OCI_MANIFEST, SIGNATURE, digest_of
 from tests.views.conftest import Load
-from tests.warehouse import ON_EACH
+from tests.warehouse import POSTGRES_AT_NIGHT
 
-pytestmark = ON_EACH
+pytestmark = POSTGRES_AT_NIGHT
 
 Query = Callable[[str], list[Row]]
 

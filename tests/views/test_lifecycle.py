@@ -27,7 +27,7 @@ from tests.views.lifecycle_policies import (
     random_repositories,
     rule,
 )
-from tests.warehouse import ON_EACH
+from tests.warehouse import POSTGRES_AT_NIGHT
 
 Query = Callable[[str], list[Row]]
 
@@ -109,7 +109,7 @@ def of(query: Query, repository: str) -> dict[str, tuple[Any, ...]]:
     return {known[digest]: tuple(effect) for digest, *effect in rows}
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 def test_a_policy_does_what_aws_says_and_what_is_not_known_is_not_guessed(
     server: EcrServer, load: Load, query: Query
 ) -> None:

@@ -11,9 +11,9 @@ from ecr_source.destinations.views import creation
 from tests.conftest import Row
 from tests.server.ecr_server import EcrServer
 from tests.views.conftest import Load, days_ago
-from tests.warehouse import ON_EACH
+from tests.warehouse import POSTGRES_AT_NIGHT
 
-pytestmark = ON_EACH
+pytestmark = POSTGRES_AT_NIGHT
 
 Query = Callable[[str], list[Row]]
 Ecr = Callable[..., subprocess.CompletedProcess[str]]

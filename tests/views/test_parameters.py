@@ -17,7 +17,7 @@ from tests.conftest import Row
 from tests.server.ecr_server import EcrServer
 from tests.views.conftest import days_ago
 from tests.views.pushed import GB
-from tests.warehouse import ON_EACH, Warehouse
+from tests.warehouse import POSTGRES_AT_NIGHT, Warehouse
 
 Query = Callable[[str], list[Row]]
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,7 +30,7 @@ def configure(*lines: str) -> None:
     Path(".dlt/config.toml").write_text("\n".join(["[sources.ecr.parameters]", *lines, ""]))
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 def test_what_a_setting_overrides_is_in_the_table_of_parameters_and_in_all_that_is_reckoned_by_it(
     server: EcrServer,
     pipeline: dlt.Pipeline,
@@ -75,7 +75,7 @@ def test_what_a_setting_overrides_is_in_the_table_of_parameters_and_in_all_that_
     assert query(STORAGE) == [(pytest.approx(10 + 307.2), None)]
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 def test_the_last_run_says_the_parameters_and_an_option_comes_before_a_variable_before_a_file(
     server: EcrServer, ecr: Ecr, query: Query
 ) -> None:

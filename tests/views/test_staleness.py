@@ -10,9 +10,9 @@ from tests.pages.asked_questions import question
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import OCI_INDEX, OCI_MANIFEST, SIGNATURE, Registry, digest_of
 from tests.views.conftest import Load, days_ago
-from tests.warehouse import ON_EACH
+from tests.warehouse import POSTGRES_AT_NIGHT
 
-pytestmark = ON_EACH
+pytestmark = POSTGRES_AT_NIGHT
 
 Query = Callable[[str], list[Row]]
 

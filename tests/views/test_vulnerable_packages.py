@@ -9,9 +9,9 @@ from tests.pages.asked_questions import question
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import digest_of, package
 from tests.views.conftest import Load, days_ago
-from tests.warehouse import ON_EACH
+from tests.warehouse import POSTGRES_AT_NIGHT
 
-pytestmark = ON_EACH
+pytestmark = POSTGRES_AT_NIGHT
 
 Query = Callable[[str], list[Row]]
 

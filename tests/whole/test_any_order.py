@@ -28,6 +28,7 @@ from ecr_source.extract import walk
 from ecr_source.extract.images.image_selection import Bounds
 from ecr_source.extract.results import ScopeRead
 from ecr_source.statuses import COMPLETE, READ
+from tests.nightly import first_by_day
 from tests.server.ecr_server import DENIED, EcrServer, serving
 from tests.server.registry import basic_finding, enhanced_finding, package
 from tests.warehouse import ON_EACH
@@ -418,7 +419,7 @@ def changes(server: EcrServer) -> Iterator[dict[str, Any]]:
 
 
 @ON_EACH
-@pytest.mark.parametrize("mode", ["snapshot", "history"])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 def test_the_plain_merge_leaves_what_the_merge_of_dlt_leaves(
     load: Callable[..., object], query: Callable[[str], list[Any]], tmp_path: Path, mode: str
 ) -> None:

@@ -29,7 +29,7 @@ from tests.whole.plain_dataset import REGION, DirectApi, Row, shown
 from tests.whole.test_any_order import REFERENCE, SELECTIONS, TABLES, AnyOrder, seeded
 
 ORDERS_GIVEN = os.environ.get("ECR_SOURCE_LOADED_ORDERS")
-ORDERS = int(ORDERS_GIVEN or 8)
+ORDERS = int(ORDERS_GIVEN or 15)
 """How many sequences of changes and runs are played in each mode."""
 
 RECORDS = {table.name for table in catalog.RECORD_TABLES}
@@ -229,6 +229,6 @@ def test_any_order_of_runs_leaves_in_a_database_what_the_registry_says(
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
     )
-    machine = seeded(in_this_mode, 0, ORDERS_GIVEN)
+    machine = seeded(in_this_mode, ["snapshot", "history"].index(mode), ORDERS_GIVEN)
     run_state_machine_as_test(machine, settings=played)
     assert machine.kills > 0

@@ -19,6 +19,7 @@ from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.table import Table
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import DENIED, RESET, EcrServer, Registry, basic_finding, serving
 from tests.server.registry import CREATED_AT, PUSHED_AT, SCANNED_AT, digest_of
 from tests.whole.scope_contents import (
@@ -36,7 +37,7 @@ from tests.whole.scope_contents import (
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
 
-MODES = ("snapshot", *(pytest.param(mode, marks=pytest.mark.nightly) for mode in ("history", "incremental")))
+MODES = first_by_day("snapshot", "history", "incremental")
 REGION = "eu-west-1"
 LATER = 1_000_000.0
 REPOSITORIES = 6

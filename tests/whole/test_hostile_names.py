@@ -15,6 +15,7 @@ import pytest
 from ecr_source.errors import visible
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import ECR_SOURCE, Row, environment
+from tests.nightly import first_by_day
 from tests.server.ecr_server import EcrServer, error
 from tests.warehouse import POSTGRES_AT_NIGHT, PostgresDatabase, Warehouse
 
@@ -112,7 +113,7 @@ def as_held(warehouse: Warehouse, texts: Any) -> Any:
 
 
 @POSTGRES_AT_NIGHT
-@pytest.mark.parametrize("mode", ["snapshot", pytest.param("history", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 def test_hostile_names_are_loaded_as_they_are_and_kept_while_they_are_denied(
     hostile: EcrServer, load: Load, query: Query, warehouse: Warehouse, mode: str
 ) -> None:

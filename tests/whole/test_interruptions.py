@@ -17,6 +17,7 @@ import pytest
 
 from ecr_source import ecr_source
 from tests.conftest import ECR_SOURCE, Row, environment, make_pipeline
+from tests.nightly import at_night
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.warehouse import POSTGRES_AT_NIGHT, Warehouse
 
@@ -83,7 +84,7 @@ def many(server: EcrServer) -> EcrServer:
     return server
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, at_night(signal.SIGTERM)])
 def test_ctrl_c_while_reading_loses_nothing(
     many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
@@ -128,7 +129,7 @@ main()
 
 
 @POSTGRES_AT_NIGHT
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("stop", [at_night(signal.SIGINT), signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_while_it_loads_is_finished_by_the_next(
     many: EcrServer, ecr: Ecr, query: Query, warehouse: Warehouse, stop: signal.Signals
 ) -> None:
@@ -277,8 +278,8 @@ main()
     ("mode", "table"),
     [
         ("incremental", "repositories"),
-        ("history", "repositories"),
-        ("snapshot", "extraction_scopes"),
+        at_night("history", "repositories"),
+        at_night("snapshot", "extraction_scopes"),
         ("incremental", "_dlt_pipeline_state"),
     ],
 )

@@ -17,6 +17,7 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
 from tests.conftest import Row, environment
 from tests.forked import ForkedCommand
+from tests.nightly import at_night
 from tests.server.ecr_server import EcrServer
 from tests.server.registry import PUSHED_AT
 
@@ -222,7 +223,7 @@ def eight(server: EcrServer) -> EcrServer:
     return server
 
 
-@pytest.mark.parametrize(("kills", "seed"), [(8, SEED), pytest.param(40, SEED + 1, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("kills", "seed"), [(4, SEED), at_night(40, SEED + 1)])
 def test_after_two_kills_at_random_moments_the_next_run_makes_the_tables_what_an_undisturbed_one_does(
     eight: EcrServer, tmp_path: Path, kills: int, seed: int
 ) -> None:
@@ -272,6 +273,7 @@ def overlapping(database: Path) -> list[Row]:
         return connection.execute(f"SELECT * FROM ({versions}) WHERE ended > next_began OR ended <= began").fetchall()
 
 
+@pytest.mark.nightly
 def test_after_kills_incremental_mode_has_every_row_exactly_once(eight: EcrServer, tmp_path: Path) -> None:
     hold_state(eight, 0)
     runs = Runs(eight, tmp_path / "killed", "incremental")

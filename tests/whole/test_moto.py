@@ -176,6 +176,7 @@ def test_what_boto3_created_is_what_the_tables_hold(client: Any, loaded: Query) 
     ]
 
 
+@pytest.mark.nightly
 def test_images_tags_and_manifests_are_motos(client: Any, loaded: Query) -> None:
     images = client.describe_images(repositoryName="team/api")["imageDetails"]
     assert loaded("SELECT image_digest, image_pushed_at, image_size_in_bytes FROM images ORDER BY ALL") == sorted(
@@ -190,6 +191,7 @@ def test_images_tags_and_manifests_are_motos(client: Any, loaded: Query) -> None
     ) == [(3, 1, 3000)]
 
 
+@pytest.mark.nightly
 def test_findings_are_motos(client: Any, loaded: Query) -> None:
     scan = client.describe_image_scan_findings(repositoryName="team/api", imageId={"imageTag": "v1"})
     findings = scan["imageScanFindings"]["findings"]

@@ -34,6 +34,7 @@ from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES, LIST_TAG
 from ecr_source.catalog.tables.usage import IMAGE_USAGE
 from ecr_source.extract.walk import Walk
 from tests.conftest import Row, isolate, make_pipeline, new_warehouse
+from tests.nightly import at_night
 from tests.server.ecr_server import BROKEN, DENIED, EcrServer, error, serving
 from tests.warehouse import ON_EACH, POSTGRES_AT_NIGHT, DuckDbFile, Warehouse
 from tests.whole.registry_changes import (
@@ -261,7 +262,7 @@ Stories: TypeAlias = dict[str, Future[Story]]
 """The story of each mode."""
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.nightly)])
+@pytest.fixture(scope="module", params=["duckdb", at_night("postgres")])
 def destination(request: pytest.FixtureRequest) -> str:
     """What the tests that load, or use what was loaded, are about."""
     return str(request.param)

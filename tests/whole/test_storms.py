@@ -15,6 +15,7 @@ import pytest
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.table import Table
 from tests.conftest import Row
+from tests.nightly import first_by_day
 from tests.server.ecr_server import (
     BROKEN,
     CUT,
@@ -211,7 +212,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Story]:
     return cache(lambda mode: weather(tmp_path_factory.mktemp(mode), mode, MIXED[:1], MIXED[1:], storm_of_everything))
 
 
-@pytest.mark.parametrize("mode", ["snapshot", pytest.param("history", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
 def test_a_storm_of_all_kinds_deletes_nothing(stories: Callable[[str], Story], mode: str) -> None:
     story = stories(mode)
     assert {"images", "image_scans"} <= partial(story)

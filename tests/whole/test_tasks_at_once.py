@@ -12,10 +12,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ecr_source import Outcome, find_scopes, load_scopes, write_ledger
 from ecr_source.aws.scopes import ScopeSetting
 from tests.conftest import Row, make_pipeline
 from tests.forked import CONTEXT, exit_code, start
+from tests.nightly import at_night
 from tests.postgres import Postgres
 from tests.server.ecr_server import EcrServer
 from tests.warehouse import PostgresDatabase
@@ -27,7 +30,6 @@ REGIONS = [
 ]
 TABLES = ["repositories.repositories"]
 AT_ONCE = 8
-ROUNDS = 5
 VICTIMS = 4
 SEED = 20_261_124
 KILLED = -9
@@ -104,8 +106,9 @@ def push_everywhere(server: EcrServer, number: int) -> list[Row]:
     return sorted(rows)
 
 
-def test_5_rounds_of_16_scopes_8_at_once_with_4_kills_in_each_lose_nothing_and_load_nothing_twice(
-    server: EcrServer, postgres: Postgres, tmp_path: Path
+@pytest.mark.parametrize("rounds", [2, at_night(5)])
+def test_rounds_of_16_scopes_8_at_once_with_4_kills_in_each_lose_nothing_and_load_nothing_twice(
+    server: EcrServer, postgres: Postgres, tmp_path: Path, rounds: int
 ) -> None:
     warehouse = PostgresDatabase(postgres, postgres.new_database())
     settings: dict[str, Any] = {"regions": REGIONS, "endpoint_url": server.url, "tables": TABLES}
@@ -114,7 +117,7 @@ def test_5_rounds_of_16_scopes_8_at_once_with_4_kills_in_each_lose_nothing_and_l
     dice = random.Random(SEED)
     killed = 0
     with ThreadPoolExecutor(AT_ONCE) as workers:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             expected = push_everywhere(server, number)
             tasks = [Task(scope, settings, warehouse, tmp_path / str(number) / scope["region"]) for scope in scopes]
             victims = [tasks.pop(dice.randrange(AT_ONCE - taken)) for taken in range(VICTIMS)]
@@ -133,6 +136,6 @@ def test_5_rounds_of_16_scopes_8_at_once_with_4_kills_in_each_lose_nothing_and_l
             assert warehouse.query(found) == expected, number
             ledger = make_pipeline(tmp_path, warehouse, "ledger")
             write_ledger(ledger, f"round {number}", outcomes, **settings)
-    assert killed > ROUNDS * VICTIMS / 2
+    assert killed > rounds * VICTIMS / 2
     told = "SELECT region, count(DISTINCT run_id), count(*) FROM extraction_scopes WHERE status = 'complete' GROUP BY 1"
-    assert sorted(warehouse.query(told)) == [(region, ROUNDS, ROUNDS) for region in REGIONS]
+    assert sorted(warehouse.query(told)) == [(region, rounds, rounds) for region in REGIONS]
