@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -70,6 +71,11 @@ def test_a_module_imports_only_from_packages_before_its_own(module: str) -> None
 @pytest.mark.parametrize("folder", sorted({str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}))
 def test_a_folder_is_read_at_a_glance(folder: str) -> None:
     assert len([*(PACKAGE / folder).glob("[!_]*.py")]) <= MODULES_AT_A_GLANCE
+
+
+def test_no_two_modules_have_one_name() -> None:
+    named = Counter(path.stem for name, path in modules().items() if path.name != "__init__.py" and name not in ALIASES)
+    assert [name for name, times in named.items() if times > 1] == []
 
 
 def test_modules_do_not_import_in_circles() -> None:

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from ecr_source.cli.demo_registry.answers import Answers
 from ecr_source.cli.demo_registry.contents import REGISTRIES
+from ecr_source.cli.demo_registry.embedded_registry import WEEK
 from ecr_source.cli.demo_registry.endpoint import serving
-from ecr_source.cli.demo_registry.registry import WEEK
 from ecr_source.cli.invocation import command
 from ecr_source.cli.output.report_document import Request, write_report
 from ecr_source.cli.output.run_report import run_and_report, run_or_refuse

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from ecr_source.aws.scopes import Scope
-from ecr_source.extract.progress import Reached, ScopeReached, in_all
+from ecr_source.extract.reached import Reached, ScopeReached, in_all
 from ecr_source.loading.shared_walk import SCOPES, ReadingCollector
 from ecr_source.printing import print_line
 from ecr_source.statuses import NOT_OFFERED, READ, SKIPPED

@@ -13,7 +13,7 @@ from dlt.common.destination import AnyDestination
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from ecr_source.destinations.reading import DatasetReader
-from ecr_source.destinations.reading.duckdb import open_file, unusable_file
+from ecr_source.destinations.reading.duckdb_file import open_file, unusable_file
 from ecr_source.destinations.warehouse import AskedOnce, RowAddress, SqlClient, Warehouse
 from ecr_source.errors import DestinationUnusable
 

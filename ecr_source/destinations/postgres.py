@@ -181,7 +181,7 @@ WHERE nspname = %s AND relkind = 'v'
 
     @contextmanager
     def _reader(self, pipeline: dlt.Pipeline, parameters: Mapping[str, float]) -> Iterator[DatasetReader]:
-        from ecr_source.destinations.reading.postgres import PostgresReader  # needs psycopg2
+        from ecr_source.destinations.reading.postgres_dataset import PostgresReader  # needs psycopg2
 
         with self.open_tables(pipeline) as client:
             yield PostgresReader(client)

@@ -32,7 +32,6 @@ from ecr_source.extract.images.image_selection import Choice, image_names
 from ecr_source.extract.images.standing_rows import standing
 from ecr_source.extract.name_patterns import is_matched, matching, matching_any, no_match, with_pattern
 from ecr_source.extract.place import UNREADABLE, out_of_place
-from ecr_source.extract.progress import Reached, reached_so_far
 from ecr_source.extract.questions import (
     ForRows,
     Listing,
@@ -51,6 +50,7 @@ from ecr_source.extract.questions import (
     rows_from,
     rows_of,
 )
+from ecr_source.extract.reached import Reached, reached_so_far
 from ecr_source.extract.results import ImageCounts
 from ecr_source.extract.rows.flatten import listed_keys
 from ecr_source.extract.rows.page import ParentRow

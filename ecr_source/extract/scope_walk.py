@@ -25,8 +25,8 @@ from ecr_source.errors import Disabled, Interrupted
 from ecr_source.extract.images.image_selection import NEVER, Bounds, Earlier
 from ecr_source.extract.name_patterns import is_pattern, matching_any
 from ecr_source.extract.operation import Reading
-from ecr_source.extract.progress import Reached, ScopeReached, in_all
 from ecr_source.extract.questions import Parents
+from ecr_source.extract.reached import Reached, ScopeReached, in_all
 from ecr_source.extract.repository_record import repositories_told_of
 from ecr_source.extract.results import ScopeRead, TableRead, table_status
 from ecr_source.extract.rows.spool import TableFile

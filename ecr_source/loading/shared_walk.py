@@ -22,7 +22,7 @@ from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.images.image_selection import Bounds
 from ecr_source.extract.ledger import Outcome, group_of_name
-from ecr_source.extract.progress import ScopeReached
+from ecr_source.extract.reached import ScopeReached
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rows.pseudonyms import Pseudonyms
 from ecr_source.extract.rows.rewriting import rewrite

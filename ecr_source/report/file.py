@@ -50,7 +50,7 @@ def write_report(
     only.check()
     with destination_of(pipeline).open_reader(pipeline, {}) as reader:
         report = ask_report(reader, only, title, lambda _: None)
-    from ecr_source.report.page import as_html
+    from ecr_source.report.html_page import as_html
 
     write_text(as_html(report), file)
 

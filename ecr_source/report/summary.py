@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ecr_source.report.panel import BYTES, DOLLARS, NUMBER, UNKNOWN, Column, Panel, Row, counted, total
-from ecr_source.report.parts import changes, controls, exposure, storage, trust, vulnerabilities
+from ecr_source.report.parts import controls, exposure, storage, trust, vulnerabilities, what_changed
 from ecr_source.report.parts.trust import never_listed
 from ecr_source.report.parts.vulnerabilities import of_severity, scanned_images
 from ecr_source.report.shown import shown
@@ -58,7 +58,7 @@ def _of_storage(label: str, column: str, kind: str = NUMBER, unit: str = "") -> 
 
 
 def _stored_a_week_before(rows: Mapping[str, Rows], column: str, kind: str) -> str:
-    weeks = rows.get(changes.GROWTH.name, ())
+    weeks = rows.get(what_changed.GROWTH.name, ())
     if len(weeks) < 2 or weeks[1].get(column) is None:
         return ""
     return f"{shown(weeks[1][column], Column(column, kind))} in the week of {weeks[1]['week']}"

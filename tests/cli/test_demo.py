@@ -15,7 +15,7 @@ from ecr_source import catalog
 from ecr_source.cli.demo import TABLES
 from ecr_source.cli.demo_registry.answers import Answers, NotThere
 from ecr_source.cli.demo_registry.contents import REGISTRIES
-from ecr_source.cli.demo_registry.registry import WEEK, Registry
+from ecr_source.cli.demo_registry.embedded_registry import WEEK, Registry
 from ecr_source.cli.demo_registry.workload_answers import WorkloadAnswers
 from ecr_source.cli.exit_codes import UNUSABLE
 from ecr_source.loading.settings.kept_settings import DEMO_ACCOUNT

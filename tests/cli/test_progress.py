@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.cli.progress import PlainProgress, TerminalProgress
-from ecr_source.extract.progress import Reached, ScopeReached
+from ecr_source.extract.reached import Reached, ScopeReached
 from ecr_source.loading.shared_walk import SCOPES
 from ecr_source.statuses import COMPLETE, DENIED
 from tests.cli.terminal import read_to_end

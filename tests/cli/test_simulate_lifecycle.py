@@ -16,7 +16,7 @@ import pytest
 from ecr_source import ecr_source, load
 from ecr_source.catalog.documents.lifecycle_refusals import read_new_lifecycle
 from ecr_source.destinations.destination import make_destination
-from ecr_source.destinations.reading.duckdb import open_file
+from ecr_source.destinations.reading.duckdb_file import open_file
 from ecr_source.destinations.views.simulation import policy_in_place
 from tests.conftest import environment, isolate, make_pipeline, new_warehouse
 from tests.forked import run_forked

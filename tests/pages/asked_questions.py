@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecr_source.destinations.views.questions import questions
+from ecr_source.destinations.views.view_questions import questions
 
 ALL_ASKED = [asked for of_a_topic in questions().values() for asked in of_a_topic]
 

@@ -16,7 +16,7 @@ from ecr_source.cli.output.written_rows import TABLE, print_rows
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.views.definition import VERSIONS_OF, View
 from ecr_source.destinations.views.definition import views as all_views
-from ecr_source.destinations.views.questions import ViewQuestion, questions, questions_of, questions_of_other_views
+from ecr_source.destinations.views.view_questions import ViewQuestion, questions, questions_of, questions_of_other_views
 from tests.pages.asked_demo import asked_demo
 from tests.pages.asked_registry import asked_registry
 from tests.pages.folder import escaped, write

@@ -13,7 +13,7 @@ import pytest
 
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.views.definition import views
-from ecr_source.destinations.views.questions import questions_of_other_views
+from ecr_source.destinations.views.view_questions import questions_of_other_views
 from tests.conftest import Row, isolate, new_warehouse
 from tests.pages.asked_demo import asked_demo
 from tests.pages.asked_questions import ALL_ASKED

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from ecr_source.destinations.reading.duckdb import open_file
+from ecr_source.destinations.reading.duckdb_file import open_file
+from ecr_source.report.html_page import as_html
 from ecr_source.report.narrowing import Narrowing
-from ecr_source.report.page import as_html
 from ecr_source.report.report import ask_report
 from tests.browser import chromium
 from tests.report.company import REGIONS, fill

@@ -19,8 +19,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from ecr_source import write_report
-from ecr_source.destinations.reading import duckdb as reading
-from ecr_source.destinations.reading.duckdb import open_file
+from ecr_source.destinations.reading import duckdb_file as reading
+from ecr_source.destinations.reading.duckdb_file import open_file
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.rows.pseudonyms import MASK_KEY, Pseudonyms
 from tests.cli.terminal import shown_on_terminal

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from ecr_source.cli.demo_registry.registry import Finding, Image, Registry, Repository, Service
+from ecr_source.cli.demo_registry.embedded_registry import Finding, Image, Registry, Repository, Service
 from ecr_source.cli.demo_registry.workload_answers import WorkloadAnswers
 
 Item = dict[str, Any]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ecr_source.cli.demo_registry.registry import Finding, Image, Layer, Registry, Repository, Service
+from ecr_source.cli.demo_registry.embedded_registry import Finding, Image, Layer, Registry, Repository, Service
 from ecr_source.loading.settings.kept_settings import DEMO_ACCOUNT
 
 _PARTNER = "210987654321"

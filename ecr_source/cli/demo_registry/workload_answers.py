@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ecr_source.cli.demo_registry.registry import Image, Registry, Service
+from ecr_source.cli.demo_registry.embedded_registry import Image, Registry, Service
 
 Item = dict[str, Any]
 

@@ -15,7 +15,7 @@ from ecr_source.cli.exit_codes import COMPLETE, NOTHING_LOADED, STOPPED, UNUSABL
 from ecr_source.cli.invocation import loading_command
 from ecr_source.cli.output.written_rows import FORMATS, SUFFIXES, TABLE, check_form, print_rows, write_file
 from ecr_source.destinations.reading import DatasetReader, Relation, Rows
-from ecr_source.destinations.views.questions import questions_of
+from ecr_source.destinations.views.view_questions import questions_of
 from ecr_source.errors import ConfigurationError, DestinationUnreachable, NotLoaded
 from ecr_source.loading.loaded.opened import open_loaded
 from ecr_source.loading.settings.declared import Settings

@@ -55,7 +55,7 @@ def write_report(settings: Settings, request: Request) -> int:
 
 def _html() -> Callable[[Report], str]:
     check_drawable()
-    from ecr_source.report.page import as_html
+    from ecr_source.report.html_page import as_html
 
     return as_html
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ecr_source.destinations.reading.duckdb import open_file
+from ecr_source.destinations.reading.duckdb_file import open_file
 
 if TYPE_CHECKING:
     from ecr_source.destinations.reading import DatasetReader

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ecr_source.report.parts import (
-    changes,
     controls,
     exposure,
     provenance,
     storage,
     trust,
     vulnerabilities,
+    what_changed,
 )
 
 PARTS = (
@@ -18,6 +18,6 @@ PARTS = (
     exposure.PART,
     controls.PART,
     storage.PART,
-    changes.PART,
+    what_changed.PART,
     provenance.PART,
 )
