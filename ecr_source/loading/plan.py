@@ -18,6 +18,7 @@ from ecr_source.errors import DestinationUnusable, as_sentence
 from ecr_source.extract.forecast import Forecast, ScopeForecast
 from ecr_source.extract.walk import Walk, errors_without_matched
 from ecr_source.loading.loaded.dataset import Dataset
+from ecr_source.loading.loaded.earlier_runs import EarlierRuns
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Plan:
     messages: list[str] = field(default_factory=list)
 
 
-def plan(walk: Walk, scopes: Sequence[Found], dataset: Dataset) -> Plan:
-    """What the walk over these scopes would cost, where `dataset` is what it loads into.
+def plan(walk: Walk, scopes: Sequence[Found], dataset: Dataset, earlier: EarlierRuns) -> Plan:
+    """What the walk over these scopes would cost, where `dataset` is what it loads into, and tells of `earlier` runs.
 
     Of the calls it makes those that list repositories, and those that say who can tell findings.
 
@@ -59,14 +60,14 @@ def plan(walk: Walk, scopes: Sequence[Found], dataset: Dataset) -> Plan:
     costs: list[Cost] = []
     forecasts: list[Forecast] = []
     with told_as_unusable(dataset), dataset.opened(), Calls(walk.max_in_flight) as calls:
-        dataset.ask_of_scopes()
+        earlier.ask_of_scopes()
         for found in scopes:
             groups = _operations_by_group(walk.tables_of(found), walk.without)
             if isinstance(found, Unreachable):
                 costs += [_unreadable(found, group, str(found.error)) for group in groups]
                 continue
             forecast, calls_a_second = _forecast(walk, calls, found)
-            seen = dataset.calls_a_second(found.scope) or calls_a_second
+            seen = earlier.calls_a_second(found.scope) or calls_a_second
             costs += [_cost(found, group, operations, forecast, seen) for group, operations in groups.items()]
             forecasts.append(forecast)
     errors = errors_without_matched([(forecast.errors, forecast.matched) for forecast in forecasts])

@@ -131,23 +131,24 @@ def plan_run(settings: Settings) -> Plan:
     warehouse = _warehouse(settings)
     with working_folder(place_of(warehouse, settings.dataset), shared=True) as folder:
         pipeline = _open_pipeline(warehouse, settings.dataset, NULL_COLLECTOR, folder)
-        dataset = Dataset(pipeline, pseudonyms)
+        dataset = Dataset(pipeline)
         if settings.mode is None:
             with told_as_unusable(dataset):
                 last = dataset.last_run
             mode_of(settings, last.mode if last else Snapshot.name)
         scopes = discover_scopes(access, {operation.service for operation in catalog.operations_of(tables, without)})
+        earlier = EarlierRuns(dataset, pseudonyms)
         with TemporaryDirectory(dir=folder.path) as spool_folder:
             walk = Walk(
                 tables=tables,
                 folder=Path(spool_folder),
                 names=settings.repositories or (),
                 bounds=bounds_of(settings, tables),
-                earlier=EarlierRuns(dataset),
+                earlier=earlier,
                 without=without,
                 max_in_flight=settings.max_in_flight,
             )
-            return plan(walk, scopes, dataset)
+            return plan(walk, scopes, dataset, earlier)
 
 
 def check_run(settings: Settings) -> list[ScopeCheck]:

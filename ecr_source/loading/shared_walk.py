@@ -138,18 +138,18 @@ class LoadWalk:
             keep_settings(
                 dataset, own_mode=own, mode=mode.name, table_format=self.table_format, mask_key=self.masked_with
             )
-            dataset.ask_of_scopes()
+            earlier = EarlierRuns(dataset)
+            earlier.ask_of_scopes()
             if any(table.is_asked_again for table in tables):
-                dataset.ask_of_images()
+                earlier.ask_of_images()
         if not tables:
             return []
         with destination.closed_meanwhile():
-            return self._read(tables)
+            return self._read(tables, dataset, earlier)
 
-    def _read(self, tables: Sequence[Table]) -> list[ScopeRead]:
+    def _read(self, tables: Sequence[Table], dataset: Dataset, earlier: EarlierRuns) -> list[ScopeRead]:
         """Reads the tables in all scopes."""
-        pipeline, destination, dataset = current_pipeline(), current_destination(), self._dataset
-        assert dataset
+        pipeline, destination = current_pipeline(), current_destination()
         folder = spool_folder_of(pipeline, self.spool_folder)
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -161,7 +161,7 @@ class LoadWalk:
                 folder=folder,
                 names=self.names,
                 bounds=self.bounds_for(tables),
-                earlier=EarlierRuns(dataset.masked(pseudonyms)),
+                earlier=earlier.masked(pseudonyms),
                 without=self.without,
                 max_in_flight=self.access.max_in_flight,
                 budget=Budget(self.max_calls, self.max_seconds),
