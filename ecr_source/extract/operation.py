@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_source.aws.api import Api
-from ecr_source.aws.dispatch import Job, one_ahead
+from ecr_source.aws.dispatch import Job
 from ecr_source.aws.response import Response
 from ecr_source.catalog.table import AskAgain, EachRow, EachValue, Operation, Table
 from ecr_source.errors import (
@@ -28,9 +28,9 @@ from ecr_source.errors import (
     TokenRejected,
 )
 from ecr_source.extract.failures import Failures, Left, failures_in, status_of
-from ecr_source.extract.images.image_selection import Choice, image_names
+from ecr_source.extract.images.image_selection import Choice
 from ecr_source.extract.images.standing_rows import standing
-from ecr_source.extract.name_patterns import is_matched, matching, matching_any, no_match, with_pattern
+from ecr_source.extract.listed_items import ListedItems
 from ecr_source.extract.place import UNREADABLE, out_of_place
 from ecr_source.extract.questions import (
     ForRows,
@@ -52,7 +52,6 @@ from ecr_source.extract.questions import (
 )
 from ecr_source.extract.reached import Reached, reached_so_far
 from ecr_source.extract.results import ImageCounts
-from ecr_source.extract.rows.flatten import listed_keys
 from ecr_source.extract.rows.page import ParentRow
 from ecr_source.extract.rows.response_rows import Answer, Answers
 from ecr_source.extract.rows.spool import Files, TableFile
@@ -66,7 +65,6 @@ from ecr_source.statuses import (
     NOT_OFFERED,
     POSTPONED,
     READ,
-    SELECTED,
 )
 
 _ENDED = (BudgetSpent, ScopeLost)
@@ -111,10 +109,10 @@ class Reading:
         )
         self._lock = threading.Lock()
         self._answered = 0
+        self._items: ListedItems | None = None
         self._choice: Choice | None = None
         self._left = Left()
         self._parents: Parents | None = None
-        self._stopped = threading.Event()
         self._to_begin = self._begun = 0
         self._are_all_begun = self._has_ended = False
 
@@ -146,28 +144,24 @@ class Reading:
 
     def jobs(self, parents: Parents | None, stopped: threading.Event) -> Iterator[Job]:
         """The calls and listings to make. A job raises nothing that the service, or the network, is to blame for."""
-        self._stopped = stopped
-        for job in self._jobs(parents):
+        for job in self._jobs(parents, stopped):
             self._begun += 1
             yield job
         self._to_begin = self._begun
         self._are_all_begun = True
 
-    def _jobs(self, parents: Parents | None) -> Iterator[Job]:
+    def _jobs(self, parents: Parents | None, stopped: threading.Event) -> Iterator[Job]:
         match self.question(parents):
             case Nothing(status, note):
                 self.status, self.note = status, note
             case NothingThere(note):
                 self.note = note
                 self._answered += 1
-            case Listing(images):
-                if images is not None:
-                    self._answers.counted = lambda rows: pc.is_in(image_names(rows), images)
-                yield self._read_listing
-            case Named(names):
-                yield partial(self._read_named, names)
-            case Matching(patterns):
-                yield partial(self._read_matching, patterns)
+            case Listing() | Named() | Matching() as question:
+                self._items = ListedItems(
+                    self.api, self.operation, self._answers, self.failures, self.started_at, self._fail, stopped
+                )
+                yield partial(self._items.read, question, self.vanished)
             case EachValue(parameter, values):
                 self._to_begin = len(values)
                 for value in values:
@@ -205,6 +199,9 @@ class Reading:
     def finish(self) -> None:
         """Completes the files, or drops them, when all jobs are done."""
         self._answers.flush()
+        if self._items:
+            self.status, self.named, self.matched = self._items.status, self._items.named, self._items.matched
+            self._answered += self._items.answered
         if self.status == COMPLETE:
             self._inherit()
             above = self._parents.status if self._parents else COMPLETE
@@ -294,64 +291,6 @@ class Reading:
         return each_row(listed)
 
     # asking
-
-    def _read_listing(self) -> None:
-        try:
-            try:
-                self._spool_pages(self.api.pages(self.operation))
-            except TokenRejected:
-                self._answers.drop()
-                self._spool_pages(self.api.pages(self.operation))
-        except Absent:
-            self._answered += 1
-        except BudgetSpent:
-            self.status = POSTPONED
-        except UNREADABLE as error:
-            self._fail(error)
-
-    def _read_named(self, names: Sequence[str]) -> None:
-        self.named = []
-        try:
-            self._spool_pages(self._found(names))
-        except BudgetSpent:
-            self.status = POSTPONED
-        except UNREADABLE as error:
-            self._fail(error)
-        else:
-            self.matched = {*self.named}
-            self.status = SELECTED
-
-    def _found(self, names: Sequence[str]) -> Iterator[Response]:
-        for answer in self.api.named(self.operation, names):
-            if isinstance(answer, Gone):
-                self.failures.note(with_pattern(answer))
-            else:
-                yield answer
-
-    def _read_matching(self, patterns: Sequence[str]) -> None:
-        self.named = []
-        self._answers.counted = partial(is_matched, patterns)
-        self._read_listing()
-        if self.failures.status is not None or self.status != COMPLETE:
-            return
-        found = matching(patterns, self.named)
-        self.matched = {pattern for pattern, names in found.items() if names}
-        for pattern in (one for one, names in found.items() if not names):
-            self.failures.note(no_match(self.operation, pattern))
-        listed = matching_any(patterns, self.named)
-        self.named = [*listed, *self.vanished(patterns, listed)]
-        self.status = SELECTED
-
-    def _spool_pages(self, pages: Iterator[Response]) -> None:
-        for number, response in enumerate(one_ahead(pages), 1):
-            if self._stopped.is_set():
-                return
-            where = f"page {number} of {self.operation} in {self.api.scope}"
-            page = self._answers.page([Answer({}, [response], COMPLETE, self.started_at)], where)
-            self._answers.add_page(page)
-            self._answered += 1
-            if self.named is not None:
-                self.named += listed_keys(page, *self._answers.fillings[0]).column(0).to_pylist()
 
     def _ask(self, rows: list[ParentRow], parameters: dict[str, Any]) -> None:
         """Asks for one row of the parent table, or for some at a time."""

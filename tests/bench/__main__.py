@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.bench import accounts, comparison, costs, growth, page, views
+from tests.bench import accounts, comparison, costs, empty_regions, growth, page, views
 from tests.bench.process import ROOT
 
-SECTIONS = {**comparison.SECTIONS, **costs.SECTIONS, **growth.SECTIONS, **accounts.SECTIONS, **views.SECTIONS}
+SECTIONS = {
+    **empty_regions.SECTIONS,
+    **comparison.SECTIONS,
+    **costs.SECTIONS,
+    **growth.SECTIONS,
+    **accounts.SECTIONS,
+    **views.SECTIONS,
+}
 BY_NAME = {**SECTIONS, **growth.ON_REQUEST}
 """Those above, and what is measured only when its name is said."""
 

@@ -1,4 +1,5 @@
-"""Runs a command and prints, as its last line, the seconds and the megabytes that it took: `measured.py COMMAND …`.
+"""Runs a command, `measured.py COMMAND …`, and prints as its last line what it took: seconds, megabytes, and seconds of
+processor.
 
 It is a small process of its own: Linux hands the peak of a process on to those that it starts, so that what a large
 process starts seems to be as large. The peak is that of the largest process of the command.
@@ -15,5 +16,6 @@ if __name__ == "__main__":
     started = time.perf_counter()
     code = subprocess.call(sys.argv[1:])
     seconds = time.perf_counter() - started
-    print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(seconds, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime)
     raise SystemExit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -37,6 +38,21 @@ def images(url: str, database: str) -> None:
     _load(listing(), database)
 
 
-def _load(resource: DltResource, database: str) -> None:
+MERGED = ("registry_replications", "registry_scanning_configurations", "registry_account_settings")
+APPENDED = "extraction_scopes"
+"""What a second run of ecr-source over an empty region writes."""
+
+
+def four_small_tables(_: str, database: str) -> None:
+    """A row in each of as many tables as `ecr-source run` writes over an empty region, made and not read."""
+    row = {"registryId": "123456789012", "region": "eu-west-1", "extractedAt": datetime.now(UTC)}
+    merged = [
+        dlt.resource([row], name=name, write_disposition="merge", primary_key=["registryId", "region"])
+        for name in MERGED
+    ]
+    _load([*merged, dlt.resource([row], name=APPENDED, write_disposition="append")], database)
+
+
+def _load(resource: DltResource | list[DltResource], database: str) -> None:
     pipeline = dlt.pipeline("plain", destination=dlt.destinations.duckdb(database), dataset_name="aws_ecr")
     pipeline.run(resource)

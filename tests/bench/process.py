@@ -26,11 +26,12 @@ LEDGER = """
 
 @dataclass(frozen=True)
 class Measurement:
-    """One process: its wall seconds, the peak of its memory, and what it printed."""
+    """One process: its wall seconds, the peak of its memory, what it printed, and its seconds of processor."""
 
     seconds: float
     megabytes: float
     output: str
+    of_processor: float
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def measure(command: list[str], environment: Mapping[str, str], folder: Path) ->
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
     *output, last = done.stdout.splitlines()
-    seconds, megabytes = map(float, last.split())
-    return Measurement(seconds, megabytes, "\n".join(output))
+    seconds, megabytes, of_processor = map(float, last.split())
+    return Measurement(seconds, megabytes, "\n".join(output), of_processor)
 
 
 def environment(folder: Path) -> dict[str, str]:

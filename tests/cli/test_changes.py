@@ -15,7 +15,7 @@ from ecr_source.loading.source import read_changes
 from tests.nightly import first_by_day
 from tests.server.ecr_server import DENIED, EcrServer
 from tests.server.registry import CREATED_AT, PUSHED_AT, SCANNED_AT, Registry, digest_of
-from tests.warehouse import ON_EACH
+from tests.warehouse import ON_EACH, POSTGRES_AT_NIGHT
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -78,7 +78,7 @@ def test_a_run_ends_with_what_changed_since_the_last_one(ecr: Ecr, registry: Reg
     assert changed(ecr) == "no change since SECONDS ago in repositories, images and settings"
 
 
-@ON_EACH
+@POSTGRES_AT_NIGHT
 def test_in_incremental_mode_it_ends_with_what_is_new(ecr: Ecr, registry: Registry) -> None:
     assert changed(ecr, "--mode", "incremental") is None
     change(registry)

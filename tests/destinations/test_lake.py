@@ -223,10 +223,7 @@ def expected(maximal: EcrServer, tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 @in_a_folder
-@pytest.mark.parametrize(
-    ("table_format", "mode"),
-    [pytest.param(*one, marks=() if one[0] == "delta" else pytest.mark.nightly) for one in FORMATS],
-)
+@every_format
 def test_two_engines_read_the_rows_that_duckdb_has(
     maximal: EcrServer, expected: dict[str, Rows], place: Place, tmp_path: Path, table_format: str | None, mode: str
 ) -> None:
@@ -329,7 +326,7 @@ def appended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
     ("place", "table_format"),
     [
         ("s3", None),
-        at_night("folder", "delta"),
+        ("folder", "delta"),
         at_night("s3", "iceberg"),
     ],
     indirect=["place"],

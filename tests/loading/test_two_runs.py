@@ -10,7 +10,6 @@ import pytest
 
 from tests.conftest import Row, environment
 from tests.forked import ForkedCommand
-from tests.nightly import first_by_day
 from tests.postgres import Postgres
 from tests.server.ecr_server import EcrServer
 from tests.whole.test_interruptions import hold_page, running
@@ -91,7 +90,7 @@ def ended(*runs: ForkedCommand) -> list[int]:
     return codes
 
 
-@pytest.mark.parametrize("mode", first_by_day("snapshot", "history"))
+@pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_two_runs_into_postgres_both_succeed_and_no_row_is_there_twice(
     server: EcrServer, postgres: Postgres, mode: str
 ) -> None:

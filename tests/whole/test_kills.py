@@ -243,6 +243,7 @@ def test_after_two_kills_at_random_moments_the_next_run_makes_the_tables_what_an
     assert killed >= kills * 3 / 4
 
 
+@pytest.mark.nightly
 def test_after_kills_a_history_has_one_open_version_of_each_row_and_none_that_overlap(
     eight: EcrServer, tmp_path: Path
 ) -> None:
