@@ -8,12 +8,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import boto3
-
 from tests.bench.page import Row, Section
 from tests.bench.process import ECR_SOURCE, Measurement, endpoint, environment, measure
+from tests.server.regions import ALWAYS_ENABLED
 
-REGIONS = (1, 17)
+REGIONS = (1, len(ALWAYS_ENABLED))
 
 
 def _second(command: Sequence[str], folder: Path) -> Measurement:
@@ -34,12 +33,11 @@ def _of_plain_dlt(folder: Path) -> Measurement:
 
 
 def _rows(rounds: int) -> list[Row]:
-    names = sorted(boto3.Session().get_available_regions("ecr"))
     runs: dict[str, list[Measurement]] = {}
     with endpoint("--repositories", 0) as url, tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
             for count in REGIONS:
-                read = _of_ecr_source(url, names[:count], Path(folder, f"{number} of {count}"))
+                read = _of_ecr_source(url, ALWAYS_ENABLED[:count], Path(folder, f"{number} of {count}"))
                 runs.setdefault(f"ecr-source, {count} region{'s' * (count > 1)}", []).append(read)
             runs.setdefault("plain dlt, four tables", []).append(_of_plain_dlt(Path(folder, f"{number} of dlt")))
     floor = runs["plain dlt, four tables"]
