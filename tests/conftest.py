@@ -47,7 +47,8 @@ SHARING = {
 """Files whose tests share what is costly to make: one process runs all of a file. Other tests go to whoever is free."""
 
 LONG = {"test_kills.py", "test_tasks_at_once.py"}
-"""Files whose tests take minutes each. They come first, so that no process works at one alone when all else is done."""
+"""Files whose tests take minutes each. They come first, then those of `SHARING`, which take minutes as a whole: so no
+process works at one alone when all else is done."""
 
 LISTING = ("repositories", "repository_tag_mutability_exclusion_filters")
 RUN = [table.name for table in catalog.RUN_TABLES]
@@ -94,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONG)
+    items.sort(key=lambda item: (item.path.name not in LONG, item.path.name not in SHARING))
 
 
 @pytest.hookimpl(optionalhook=True)
