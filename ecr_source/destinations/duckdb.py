@@ -83,7 +83,8 @@ SELECT view_name, comment, true FROM duckdb_views() WHERE schema_name = %s AND d
         _close(_KEPT_OPEN[self.place])
         _KEPT_OPEN[self.place] = None
         yield
-        _KEPT_OPEN[self.place] = _opened(self.place)
+        if self.place in _KEPT_OPEN:  # no other load has ended meanwhile that kept it open
+            _KEPT_OPEN[self.place] = _opened(self.place)
 
     @contextmanager
     def loading_alone(self, pipeline: dlt.Pipeline) -> Iterator[SqlClient]:

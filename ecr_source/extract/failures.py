@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from ecr_source.aws.api import Api
 from ecr_source.aws.response import Response
 from ecr_source.catalog.table import Operation
-from ecr_source.errors import BudgetSpent, CallFailed, ScopeLost
+from ecr_source.errors import BudgetSpent, CallFailed, LoopingToken, MalformedResponse, ScopeLost, TokenRejected
 from ecr_source.extract.results import ReadError
 from ecr_source.extract.rows.page import ParentRow
 from ecr_source.statuses import FAILED, PARTIAL, POSTPONED
+
+UNREADABLE = (CallFailed, LoopingToken, MalformedResponse, TokenRejected)
+"""What says that something could not be read, and nothing of what else can."""
 
 _NOT_FOUND = {"REPOSITORY_NOT_FOUND", "RepositoryNotFoundException", "ImageNotFound"}
 

@@ -27,11 +27,11 @@ from ecr_source.errors import (
     ScopeLost,
     TokenRejected,
 )
-from ecr_source.extract.failures import Failures, Left, failures_in, status_of
+from ecr_source.extract.failures import UNREADABLE, Failures, Left, failures_in, status_of
 from ecr_source.extract.images.image_selection import Choice
 from ecr_source.extract.images.standing_rows import standing
 from ecr_source.extract.listed_items import ListedItems
-from ecr_source.extract.place import UNREADABLE, out_of_place
+from ecr_source.extract.preconditions import unmet_precondition
 from ecr_source.extract.questions import (
     ForRows,
     Listing,
@@ -174,7 +174,7 @@ class Reading:
         self._parents = parents
         if not self.is_offered:
             return Nothing(NOT_OFFERED)
-        nothing = out_of_place(self.api, self.operation, parents, self.failures)
+        nothing = unmet_precondition(self.api, self.operation, parents, self.failures)
         return nothing or question_of(self.operation, self.names, parents)
 
     def rows(self, file: TableFile) -> Iterator[ParentRow]:

@@ -297,6 +297,16 @@ def test_a_dataset_without_a_column_that_there_is_now_loads_at_once_whatever_can
     assert query("SELECT count(*), count(exploit_seen_at) FROM image_scan_findings") == [(len(before), 0)]
 
 
+def test_answers_that_are_too_many_to_hold_are_asked_of_each_scope_and_stand_all_the_same(
+    scanned: EcrServer, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(tables=["findings"])
+    assert asked(scanned) == 6
+    monkeypatch.setattr("ecr_source.loading.loaded.earlier_runs._FEW_ANSWERS", 5)
+    load(tables=["findings"])
+    assert asked(scanned) == 0
+
+
 def test_what_came_of_a_scan_is_told(server: EcrServer, load: Load, query: Query) -> None:
     registry = server.registry()
     registry.put("api")

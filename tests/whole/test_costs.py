@@ -6,14 +6,18 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import dlt
+import duckdb
 import pytest
 from dlt.common.configuration import resolve
 
 from ecr_source import catalog, ecr_source
+from ecr_source.destinations.duckdb import _KEPT_OPEN
 from ecr_source.extract.ledger import Outcome
+from ecr_source.loading.load import load as load_as_the_command
 from tests.conftest import Row
 from tests.loading.test_memory import peak_of_a_run
 from tests.server.ecr_server import EcrServer, serving
@@ -161,3 +165,24 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[s
 
     monkeypatch.setattr(owner, name, call)
     return calls
+
+
+def test_a_load_opens_its_file_before_aws_is_read_and_afterwards_and_not_for_each_question(
+    server: EcrServer, pipeline: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> None:
+        load_as_the_command(pipeline, ecr_source(regions=["eu-west-1"], endpoint_url=server.url, tables=["images"]))
+
+    server.registry().put("api")
+    load()
+    opened: list[bool] = []
+
+    def connect(*arguments: Any, **options: Any) -> duckdb.DuckDBPyConnection:
+        opened.append(not any(_KEPT_OPEN.values()))
+        return connected(*arguments, **options)
+
+    connected = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", connect)
+    load()
+    assert len(opened) > 2
+    assert opened.count(True) == 2

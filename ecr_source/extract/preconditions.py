@@ -1,19 +1,16 @@
-"""Whether an operation says anything of this registry: where it is not the place to ask, nothing is asked."""
+"""What must hold for an operation to say anything of a registry: where it does not, nothing is asked."""
 
 from __future__ import annotations
 
 from ecr_source.aws.api import Api
 from ecr_source.catalog.table import OnlyWhere, Operation
-from ecr_source.errors import BudgetSpent, CallFailed, LoopingToken, MalformedResponse, NotOffered, TokenRejected
-from ecr_source.extract.failures import Failures
+from ecr_source.errors import BudgetSpent, NotOffered
+from ecr_source.extract.failures import UNREADABLE, Failures
 from ecr_source.extract.questions import Nothing, NothingThere, Parents
 from ecr_source.statuses import FAILED, POSTPONED, SKIPPED
 
-UNREADABLE = (CallFailed, LoopingToken, MalformedResponse, TokenRejected)
-"""What says that something could not be read, and nothing of what else can."""
 
-
-def out_of_place(
+def unmet_precondition(
     api: Api, operation: Operation, parents: Parents | None, failures: Failures
 ) -> Nothing | NothingThere | None:
     """Why the operation says nothing of this registry; None if it does. What cannot be told is noted as a failure."""
