@@ -83,6 +83,11 @@ def _without_signed_query(match: re.Match[str]) -> str:
     return f"{match[1]}?{_MASK}" if is_signed else match[0]
 
 
+def masked_body(body: bytes) -> bytes:
+    """The body of a response, `masked`, whatever it is encoded in."""
+    return masked(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
 def masked_members(value: Any) -> Any:
     """A JSON value without secrets: members that are named for one have no other value, texts are `masked`."""
     if isinstance(value, dict):
@@ -162,8 +167,7 @@ def _redact_parameters(params: dict[str, Any], **_: object) -> None:
 
 def _mask_error_body(response_dict: dict[str, Any], **_: object) -> None:
     if response_dict["status_code"] >= 300:
-        text = response_dict["body"].decode(errors="surrogateescape")
-        response_dict["body"] = masked(text).encode(errors="surrogateescape")
+        response_dict["body"] = masked_body(response_dict["body"])
 
 
 def _redact_logs() -> None:

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from ecr_source.aws.endpoints import endpoint_of
 from ecr_source.aws.error_codes import (
     EXPIRED_CODES,
     INVALID_CODES,
+    LASTING_CODES,
     NOT_RENEWED,
     RENEWING,
     THROTTLED_CODES,
@@ -27,9 +29,9 @@ from ecr_source.aws.error_codes import (
     failed_call,
 )
 from ecr_source.aws.rate import Rate
-from ecr_source.aws.response import BODY, Response, take_body
+from ecr_source.aws.response import BODY, Response, response_of, take_body
 from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
-from ecr_source.catalog.model import is_paginated, takes
+from ecr_source.catalog.model import is_paginated, operation_model, takes
 from ecr_source.catalog.table import OnlyWhere, Operation
 from ecr_source.errors import (
     BudgetSpent,
@@ -62,9 +64,10 @@ class Usage:
 class Api:
     """Calls the operations of one scope at the rate that the service grants, and counts what they cost.
 
-    Response bodies are decoded into Arrow, not by botocore's parser, which is thirty times slower, drops members that
-    its model does not know and turns timestamps into local time. Signing, retries and errors stay botocore's. Safe to
-    use from several threads.
+    The first call of an operation is botocore's; libcurl sends what follows. What it gets no clean answer to is asked
+    again through botocore, with botocore's retries. Response bodies are decoded into Arrow, not by botocore's parser,
+    which is thirty times slower, drops members that its model does not know and turns timestamps into local time. Safe
+    to use from several threads.
     """
 
     connection: Connection
@@ -81,6 +84,7 @@ class Api:
             service = client.meta.service_model.service_id.hyphenize()
             hooks: dict[str, Callable[..., None]] = {
                 f"request-created.{service}": self._before_request,
+                f"before-sign.{service}": self.connection.repeated.remember,
                 f"before-parse.{service}": take_body,
                 f"response-received.{service}": self._after_response,
             }
@@ -126,6 +130,8 @@ class Api:
             raise self._lost
         client: BaseClient = self.connection.clients[operation.service]
         try:
+            if repeated := self._repeated(operation, parameters):
+                return repeated
             answer = getattr(client, xform_name(operation.name))(**parameters)
         except (ClientError, BotoCoreError, *NOT_RENEWED) as error:
             endpoint = endpoint_of(client)
@@ -288,28 +294,64 @@ class Api:
         with self._lock:
             return self._rates.setdefault(operation_name, Rate())
 
+    def _repeated(self, operation: Operation, parameters: Mapping[str, object]) -> Response | None:
+        """The response to a request that libcurl sends; None where botocore has to ask, for the first time or again.
+
+        Raises:
+            ClientError: an error that another attempt does not change.
+        """
+        if not self.connection.repeated.can_send(operation):
+            return None
+        sent_at = self._sending(operation.name)
+        answer = self.connection.repeated.send(operation, parameters)
+        try:
+            if answer is not None:
+                response = response_of(*answer, operation_model(operation.service, operation.name))
+                self._answered(operation.name, sent_at)
+                return response
+        except NotWhole:
+            self._answered(operation.name, sent_at)
+        except ClientError as error:
+            self._answered(operation.name, sent_at, is_throttled=_is_throttled(error.response))
+            if code_of(error) in operation.absent or code_of(error) in LASTING_CODES:
+                raise
+        with self._lock:
+            self.usage[operation.name].retried += 1
+        return None
+
     def _before_request(self, operation_name: str, request: Any, **_: object) -> None:
+        is_repeated = request.context.get("retries", {}).get("attempt", 1) > 1
+        request.context["ecr_source_sent"] = self._sending(operation_name, is_repeated=is_repeated)
+
+    def _after_response(self, parsed_response: Any, context: Any, event_name: str, **_: object) -> None:
+        if parsed_response is not None:
+            is_throttled = _is_throttled(parsed_response)
+            self._answered(event_name.rpartition(".")[2], context["ecr_source_sent"], is_throttled=is_throttled)
+
+    def _sending(self, operation_name: str, *, is_repeated: bool = False) -> float:
+        """Waits until a request may be sent, and counts it; returns when that is."""
         self.budget.take()
-        request.context["ecr_source_sent"] = self._rate(operation_name).take()
+        sent_at = self._rate(operation_name).take()
         with self._lock:
             usage = self.usage.setdefault(operation_name, Usage())
             usage.calls += 1
-            if request.context.get("retries", {}).get("attempt", 1) > 1:
-                usage.retried += 1
+            usage.retried += is_repeated
+        return sent_at
 
-    def _after_response(self, parsed_response: Any, context: Any, event_name: str, **_: object) -> None:
-        operation_name = event_name.rpartition(".")[2]
-        rate = self._rate(operation_name)
-        if parsed_response is None:
-            return
+    def _answered(self, operation_name: str, sent_at: float, *, is_throttled: bool = False) -> None:
         self._unanswered = 0
-        throttled = parsed_response.get("Error", {}).get("Code") in THROTTLED_CODES
-        if not throttled and parsed_response["ResponseMetadata"]["HTTPStatusCode"] != 429:
+        rate = self._rate(operation_name)
+        if not is_throttled:
             rate.granted()
             return
-        rate.refused(context["ecr_source_sent"])
+        rate.refused(sent_at)
         with self._lock:
-            self.usage.setdefault(operation_name, Usage()).throttled += 1
+            self.usage[operation_name].throttled += 1
+
+
+def _is_throttled(parsed: Mapping[str, Any]) -> bool:
+    is_refused = parsed["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.TOO_MANY_REQUESTS
+    return is_refused or parsed.get("Error", {}).get("Code") in THROTTLED_CODES
 
 
 def _filled(value: Any, scope: Scope) -> Any:

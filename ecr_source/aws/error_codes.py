@@ -35,6 +35,9 @@ TOKEN_CODES = {
 """Those by which a service refuses a token that it gave out."""
 
 NOT_OFFERED_CODES = {"UnknownOperationException", "UnknownOperation", "InvalidAction"}
+LASTING_CODES = {*DENIED_CODES, *GONE_CODES, *TOKEN_CODES, *NOT_OFFERED_CODES}
+"""Those of answers that another attempt does not change."""
+
 # Connecting has shown that the credentials are good, so a region that does not know them is not enabled.
 DISABLED_CODES = {"UnrecognizedClientException", "InvalidClientTokenId"}
 EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}

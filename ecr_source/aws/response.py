@@ -8,10 +8,13 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+from botocore.exceptions import ClientError
 from botocore.model import OperationModel
+from botocore.parsers import create_parser
 
 from ecr_source.aws.decode import decode, on_arrow_threads, parse
 from ecr_source.errors import NotWhole
+from ecr_source.redaction import masked_body
 
 BODY = "body"
 """Under this name botocore hands over the `Response` that `take_body` made."""
@@ -57,12 +60,11 @@ def take_body(
 ) -> None:
     """Takes the body out of the hands of botocore's parser; a body that is not whole becomes an error to retry.
 
-    botocore retries the codes that it knows: `RequestTimeout` stands for a body that did not arrive whole, and
-    `ThrottlingException` for ECR's `ThrottleException`, which is on none of its lists.
+    botocore retries the codes that it knows: `RequestTimeout` stands for a body that did not arrive whole.
     """
     body: bytes = response_dict["body"]
     if response_dict["status_code"] >= 300:
-        response_dict["body"] = _texts_of_error(body).replace(b"ThrottleException", b"ThrottlingException")
+        response_dict["body"] = _texts_of_error(body)
         return
     try:
         customized_response_dict[BODY] = _response(body, operation_model)
@@ -72,13 +74,31 @@ def take_body(
         response_dict["body"] = orjson.dumps({"__type": "RequestTimeout", "message": str(error)})
 
 
+def response_of(status: int, body: bytes, operation_model: OperationModel) -> Response:
+    """The response that an answer is, which did not come through botocore.
+
+    Raises:
+        ClientError: the service answers with an error, which is masked, and whose code is as `take_body` leaves it.
+        NotWhole: the body is not one whole JSON object.
+    """
+    if status < 300:
+        return _response(body, operation_model)
+    answer = {"status_code": status, "headers": {}, "body": _texts_of_error(masked_body(body))}
+    parser: Any = create_parser(operation_model.service_model.resolved_protocol)
+    raise ClientError(parser.parse(answer, operation_model.output_shape), operation_model.name)
+
+
 def _texts_of_error(body: bytes) -> bytes:
-    """An error as botocore's parser can read it, which raises anything on others: an object of texts."""
+    """An error as botocore's parser can read it, which raises anything on others: an object of texts.
+
+    ECR's `ThrottleException` is on none of botocore's lists, `ThrottlingException` is.
+    """
     try:
         members = parse(body)
     except NotWhole:
         members = {"message": body[:_LONGEST_ERROR].decode(errors="replace")}
-    return orjson.dumps({name: value for name, value in members.items() if isinstance(value, str)})
+    texts = orjson.dumps({name: value for name, value in members.items() if isinstance(value, str)})
+    return texts.replace(b"ThrottleException", b"ThrottlingException")
 
 
 def _response(body: bytes, operation_model: OperationModel) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias, TypedDict
 
@@ -14,6 +14,7 @@ from ecr_source.aws.access import ALL_REGIONS, Access
 from ecr_source.aws.accounts import Account, Caller, accounts_to_read, identify, inspector_account
 from ecr_source.aws.error_codes import CALL_ERRORS, DENIED_CODES, code_of, message_of
 from ecr_source.aws.regions import always_enabled, check_region, partition_of, regions_with_ecr
+from ecr_source.aws.repeated_requests import RepeatedRequests
 from ecr_source.aws.sessions import AccountSession, open_session
 from ecr_source.errors import CallFailed, ConfigurationError, Denied
 
@@ -72,9 +73,11 @@ class Connection:
     scope: Scope
     clients: Mapping[str, BaseClient]
     is_own_registry: bool = True
+    repeated: RepeatedRequests = field(default_factory=RepeatedRequests)
 
     def close(self) -> None:
-        """Closes what the clients hold open."""
+        """Closes what is held open."""
+        self.repeated.close()
         for client in self.clients.values():
             client.close()
 
@@ -104,7 +107,7 @@ class Target:
         clients = self.account.session.clients(self.scope.region, {*self.services} - elsewhere)
         if self.inspector and elsewhere:
             clients |= self.inspector.session.clients(self.scope.region, elsewhere)
-        return Connection(self.scope, clients, self.is_own_registry)
+        return Connection(self.scope, clients, self.is_own_registry, RepeatedRequests(self.account.session.ca_bundle))
 
 
 @dataclass(frozen=True)

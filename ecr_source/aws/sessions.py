@@ -19,6 +19,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.httpsession import get_cert_path
 from botocore.session import Session as BotocoreSession
 
 from ecr_source.aws.access import Access
@@ -27,14 +28,18 @@ from ecr_source.catalog.model import botocore_session
 from ecr_source.errors import ConfigurationError
 from ecr_source.redaction import redact_secrets_of
 
+# Seconds until an endpoint takes a connection, and between two bytes of an answer.
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 6
+
 # Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
 # minute on an endpoint that is dead: 7 × 6 s for one that never answers. The service answers a page of 1,000 in about a
 # second. `standard` also has a quota: a client that retries more than it succeeds gets one attempt a call after about
 # a hundred retries; the rate control of `rate` keeps it from getting there.
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 7},
-    connect_timeout=5,
-    read_timeout=6,
+    connect_timeout=CONNECT_TIMEOUT,
+    read_timeout=READ_TIMEOUT,
     user_agent_extra="ecr-source",
 )
 
@@ -67,11 +72,20 @@ class AccountSession:
                     f" the form http(s)://host[:port]: {error}"
                 ) from error
 
+    @property
+    def ca_bundle(self) -> str:
+        """The file of the certificates that clients trust."""
+        return str(get_cert_path(self._botocore.get_config_variable("ca_bundle")))
+
     @cached_property
     def _session(self) -> boto3.Session:
+        return boto3.Session(botocore_session=self._botocore)
+
+    @cached_property
+    def _botocore(self) -> BotocoreSession:
         session = _botocore_session(self.access.profile)
         session.register_component("credential_provider", CredentialResolver([_Given(self.credentials)]))
-        return boto3.Session(botocore_session=session)
+        return session
 
     def client(self, service: str, region: str) -> Any:
         """A client of one service."""

@@ -1,0 +1,385 @@
+"""What botocore has sent once libcurl sends again: the same request, to the same place, as safe and as well counted."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import ssl
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from cProfile import Profile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from traceback import format_exception
+from typing import Any, Self
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, RefreshableCredentials
+from moto import mock_aws
+
+from ecr_source.aws import repeated_requests
+from ecr_source.aws.access import Access
+from ecr_source.aws.api import Api
+from ecr_source.aws.scopes import Connection, Scope
+from ecr_source.aws.sessions import AccountSession
+from ecr_source.catalog.table import Operation
+from ecr_source.catalog.tables.image import DESCRIBE_IMAGES
+from ecr_source.catalog.tables.image_scans import LIST_FINDINGS
+from ecr_source.catalog.tables.policy import GET_LIFECYCLE_POLICY
+from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
+from ecr_source.errors import Absent, CallFailed, Denied, Gone
+from ecr_source.redaction import masked
+from tests.server.accounts import ACCOUNT
+from tests.server.ecr_server import ACCESS_KEY, CUT, HTML, RESET, THROTTLED, Answer, EcrServer, error, serving
+from tests.server.http_endpoint import HttpServer, Request
+
+SCOPE = Scope(ACCOUNT, "eu-west-1")
+SERVICES = ("ecr", "inspector2")
+SECRET = "secret+/of:me"
+TOKEN = "IQoJb3JpZ2luX2VjE//+=="
+
+Heard = list[Request]
+
+
+def connected(url: str | None, credentials: Credentials | None = None) -> Api:
+    """The API of a scope, whose clients are made as those of a run are."""
+    access = Access((SCOPE.region,), endpoint_url=url)
+    session = AccountSession(access, credentials or Credentials(ACCESS_KEY, SECRET, TOKEN), SCOPE.region)
+    requests = repeated_requests.RepeatedRequests(session.ca_bundle)
+    return Api(Connection(SCOPE, session.clients(SCOPE.region, SERVICES), repeated=requests))
+
+
+def hearing(server: HttpServer) -> Heard:
+    """The requests that a server gets from now on."""
+    heard: Heard = []
+    answer = server.answer
+
+    def noted(request: Request) -> Answer:
+        heard.append(request)
+        return answer(request)
+
+    server.answer = noted
+    return heard
+
+
+def is_of_botocore(request: Request) -> bool:
+    return b"amz-sdk-request" in request.headers
+
+
+@pytest.fixture
+def heard(server: EcrServer) -> Heard:
+    for name in ("team/api", "team/web"):
+        server.registry().put(name)
+    return hearing(server._http)
+
+
+@pytest.fixture
+def api(server: EcrServer, heard: Heard) -> Iterator[Api]:
+    """An API that has listed repositories once, through botocore."""
+    api = connected(server.url)
+    api.call(DESCRIBE_REPOSITORIES)
+    yield api
+    api.connection.close()
+
+
+def test_the_first_request_of_an_operation_is_botocores_and_the_others_are_not(api: Api, heard: Heard) -> None:
+    answers = [api.call(DESCRIBE_REPOSITORIES) for _ in range(3)]
+    assert [is_of_botocore(request) for request in heard] == [True, False, False, False]
+    assert len({answer.content for answer in answers}) == 1
+    assert len(answers[0].member("repositories")) == 2
+
+
+@pytest.mark.parametrize("operation", [DESCRIBE_IMAGES, LIST_FINDINGS], ids=str)
+def test_the_request_is_the_one_that_botocore_makes(server: EcrServer, heard: Heard, operation: Operation) -> None:
+    parameters = {"repositoryName": "team/api"} if operation is DESCRIBE_IMAGES else {"maxResults": 10}
+    api = connected(server.url)
+    for _ in range(2):
+        api.call(operation, **parameters)
+    first, second = heard
+    told = {b"content-type", b"user-agent", b"x-amz-security-token", b"x-amz-target", b"host"}
+    assert (first.method, first.path, first.body) == (second.method, second.path, second.body)
+    assert {name: first.headers.get(name) for name in told} == {name: second.headers.get(name) for name in told}
+
+
+@pytest.mark.parametrize("operation", [DESCRIBE_IMAGES, LIST_FINDINGS], ids=str)
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_the_signature_is_the_one_that_botocore_makes(
+    server: EcrServer, heard: Heard, operation: Operation, token: str
+) -> None:
+    parameters = {"repositoryName": "team/ä b"} if operation is DESCRIBE_IMAGES else {"nextToken": "ä +/="}
+    credentials = Credentials(ACCESS_KEY, SECRET, token or None)
+    api = connected(server.url, credentials)
+    for _ in range(2):
+        with pytest.raises(CallFailed):  # there is no such repository, and no such page
+            api.call(operation, **parameters)
+    repeated = next(request for request in heard if not is_of_botocore(request))
+    assert repeated.headers[b"authorization"].decode() == signed_by_botocore(repeated, server.url, credentials)
+
+
+def signed_by_botocore(request: Request, url: str, credentials: Credentials) -> str:
+    """The header Authorization that botocore gives to a request made at the same time, of the same headers."""
+    told = {name.decode(): value.decode() for name, value in request.headers.items()}
+    service = told["authorization"].split("/")[3]
+    signed = told["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    headers = {name: told[name] for name in signed if name != "host"}
+    again = AWSRequest("POST", url + request.path, headers=headers, data=request.body)
+    again.context["timestamp"] = told["x-amz-date"]
+    signer = SigV4Auth(credentials, service, SCOPE.region)
+    text = signer.string_to_sign(again, signer.canonical_request(again))
+    return (
+        f"AWS4-HMAC-SHA256 Credential={signer.scope(again)}, SignedHeaders={';'.join(signed)},"
+        f" Signature={signer.signature(text, again)}"
+    )
+
+
+def test_credentials_that_are_renewed_sign_what_follows(server: EcrServer, heard: Heard) -> None:
+    issued: list[str] = []
+
+    def renewed() -> dict[str, str]:
+        issued.append(f"renewed-key-{len(issued)}")
+        server.accounts[issued[-1]] = ACCOUNT
+        soon = datetime.now(UTC) + timedelta(minutes=1)
+        return {"access_key": issued[-1], "secret_key": SECRET, "token": TOKEN, "expiry_time": soon.isoformat()}
+
+    api = connected(server.url, RefreshableCredentials.create_from_metadata(renewed(), renewed, "test"))
+    for _ in range(3):
+        api.call(DESCRIBE_REPOSITORIES)
+        assert issued[-1].encode() in heard[-1].headers[b"authorization"]
+    assert masked(f"the key {issued[-1]}") == "the key ***"
+    assert len({request.headers[b"authorization"].split(b"/")[0] for request in heard}) == 3
+    assert [is_of_botocore(request) for request in heard] == [True, False, False]
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, error("InternalFailure", status=500), RESET, CUT, HTML], ids=str)
+def test_what_gets_no_clean_answer_is_asked_again_through_botocore(
+    api: Api, server: EcrServer, heard: Heard, fault: Answer
+) -> None:
+    server.fail(fault, times=1)
+    assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
+    assert [is_of_botocore(request) for request in heard] == [True, False, True]
+    usage = api.usage_of(DESCRIBE_REPOSITORIES)
+    assert (usage.calls, usage.retried, usage.throttled) == (3, 1, fault is THROTTLED)
+    assert server.calls["DescribeRepositories"] == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("AccessDeniedException", Denied),
+        ("RepositoryNotFoundException", Gone),
+        ("InvalidParameterException", CallFailed),
+        ("com.amazonaws.ecr#RepositoryNotFoundException", Gone),
+    ],
+)
+def test_an_error_that_another_attempt_does_not_change_is_asked_once(
+    api: Api, server: EcrServer, heard: Heard, code: str, failure: type[CallFailed]
+) -> None:
+    server.fail(error(code, "no"), times=2)
+    with pytest.raises(failure) as repeated:
+        api.call(DESCRIBE_REPOSITORIES)
+    with pytest.raises(failure) as of_botocore:
+        connected(server.url).call(DESCRIBE_REPOSITORIES)
+    assert str(repeated.value) == str(of_botocore.value)
+    assert [is_of_botocore(request) for request in heard] == [True, False, True]
+
+
+def test_what_an_error_repeats_is_masked(api: Api, server: EcrServer) -> None:
+    server.fail(error("AccessDeniedException", f"the session_token={TOKEN} and {SECRET}"), times=1)
+    with pytest.raises(Denied) as denied:
+        api.call(DESCRIBE_REPOSITORIES)
+    told = "".join(format_exception(denied.value))
+    assert "***" in told
+    assert TOKEN not in told
+    assert SECRET not in told
+
+
+def test_a_table_of_what_is_absent_is_asked_once_for_each(api: Api, server: EcrServer) -> None:
+    for name in ("team/api", "team/web"):
+        with pytest.raises(Absent):
+            api.call(GET_LIFECYCLE_POLICY, repositoryName=name)
+    assert server.calls["GetLifecyclePolicy"] == 2
+
+
+def test_an_endpoint_that_does_not_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
+    monkeypatch.setattr(repeated_requests, "READ_TIMEOUT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        known = api.connection.repeated._requests["DescribeRepositories"]
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        api.connection.repeated._requests["DescribeRepositories"] = replace(known, url=url)
+        assert api.connection.repeated.send(DESCRIBE_REPOSITORIES, {}) is None
+    assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
+
+
+def test_many_threads_share_connections_and_each_gets_its_own_answer(api: Api, server: EcrServer) -> None:
+    names = [f"team/r{number}" for number in range(100)]
+    for name in names:
+        server.registry().put(name)
+
+    def asked(name: str) -> str:
+        (repository,) = api.call(DESCRIBE_REPOSITORIES, repositoryNames=[name]).member("repositories")
+        return str(repository["repositoryName"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(asked, names)) == names
+    assert len(api.connection.repeated._idle) <= 8
+    api.connection.close()
+    assert not api.connection.repeated._idle
+
+
+def test_nothing_is_sent_past_what_stands_in_the_place_of_the_network() -> None:
+    with mock_aws():
+        boto3.client("ecr", SCOPE.region).create_repository(repositoryName="team/api")
+        api = connected(None)
+        answers = [api.call(DESCRIBE_REPOSITORIES) for _ in range(2)]
+    assert [len(answer.member("repositories")) for answer in answers] == [1, 1]
+    assert not api.connection.repeated.can_send(DESCRIBE_REPOSITORIES)
+
+
+def test_a_call_costs_a_tenth_of_the_work_that_botocore_makes_of_it(api: Api) -> None:
+    """Counted in functions called, which no other load of the machine changes."""
+
+    def functions_called(ask: Callable[[], object]) -> int:
+        profile = Profile()
+        profile.runcall(ask)
+        return sum(entry.callcount for entry in profile.getstats())
+
+    ecr: Any = api.connection.clients["ecr"]
+    ecr.describe_repositories()
+    of_botocore = functions_called(ecr.describe_repositories)
+    api.call(DESCRIBE_REPOSITORIES)
+    assert functions_called(lambda: api.call(DESCRIBE_REPOSITORIES)) < of_botocore / 10
+
+
+# what is between here and there
+
+
+@pytest.fixture
+def encrypted(certificate: tuple[Path, Path]) -> Iterator[tuple[EcrServer, Heard, str]]:
+    """An endpoint with that certificate, what it hears, and its URL."""
+    with serving() as server:
+        server.registry().put("team/api")
+        server._http.socket = context_of(certificate).wrap_socket(server._http.socket, server_side=True)
+        yield server, hearing(server._http), server.url.replace("http:", "https:")
+
+
+def context_of(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+@pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
+def test_the_certificates_that_are_trusted_are_botocores(
+    encrypted: tuple[EcrServer, Heard, str],
+    certificate: tuple[Path, Path],
+    where: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, heard, url = encrypted
+    monkeypatch.setenv(where, str(certificate[0]))
+    if where == "ca_bundle":
+        (tmp_path / "config").write_text(f"[default]\nca_bundle = {certificate[0]}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    api = connected(url)
+    for _ in range(2):
+        api.call(DESCRIBE_REPOSITORIES)
+    assert [is_of_botocore(request) for request in heard] == [True, False]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_nobody_else_is_sent_anything(
+    encrypted: tuple[EcrServer, Heard, str], certificate: tuple[Path, Path], host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody vouches for the first, and the certificate is not of the second's name."""
+    _, heard, url = encrypted
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
+    trusting = connected(url)
+    trusting.call(DESCRIBE_REPOSITORIES)
+    known = trusting.connection.repeated._requests["DescribeRepositories"]
+    requests = repeated_requests.RepeatedRequests(str(certificate[0]) if host == "localhost" else None)
+    requests._requests["DescribeRepositories"] = replace(known, url=url.replace("127.0.0.1", host))
+    assert requests.send(DESCRIBE_REPOSITORIES, {}) is None
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize("not_by_proxy", ["", "127.0.0.1"])
+def test_the_proxy_of_the_environment_is_asked_where_botocore_asks_it(
+    server: EcrServer, heard: Heard, not_by_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed_on = hearing(proxy := HttpServer(lambda request: server._http.answer(request)))
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", not_by_proxy)
+    api = connected(server.url)
+    for _ in range(2):
+        assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
+    proxy.shutdown()
+    proxy.server_close()
+    assert len(heard) == 2
+    assert [request.path for request in passed_on] == ([] if not_by_proxy else [f"{server.url}/"] * 2)
+
+
+def test_what_is_encrypted_goes_through_the_proxy_unread(
+    encrypted: tuple[EcrServer, Heard, str], certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, heard, url = encrypted
+    with Tunnel() as tunnel:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pass%2Fword@127.0.0.1:{tunnel.server_address[1]}")
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
+        api = connected(url)
+        for _ in range(2):
+            api.call(DESCRIBE_REPOSITORIES)
+        api.connection.close()
+    assert [is_of_botocore(request) for request in heard] == [True, False]
+    assert [line.split()[1] for line in tunnel.asked] == [url.removeprefix("https://")] * 2
+    assert tunnel.passwords == ["me:pass/word"] * 2
+
+
+class Tunnel(socketserver.ThreadingTCPServer):
+    """A proxy that connects to whom it is told, and then does not know what goes through."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Tunnelled)
+        self.asked: list[str] = []
+        self.passwords: list[str] = []
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Tunnelled(socketserver.StreamRequestHandler):
+    server: Tunnel
+
+    def handle(self) -> None:
+        asked = self.rfile.readline().decode()
+        self.server.asked.append(asked)
+        while (line := self.rfile.readline().decode().strip()) != "":
+            name, _, value = line.partition(": ")
+            if name.lower() == "proxy-authorization":
+                self.server.passwords.append(b64decode(value.removeprefix("Basic ")).decode())
+        host, _, port = asked.split()[1].partition(":")
+        with socket.create_connection((host, int(port))) as there:
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            threading.Thread(target=_copy, args=(there, self.connection), daemon=True).start()
+            _copy(self.connection, there)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while received := source.recv(65536):
+            target.sendall(received)
