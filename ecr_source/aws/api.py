@@ -291,8 +291,10 @@ class Api:
             return self._unanswered
 
     def _rate(self, operation_name: str) -> Rate:
-        with self._lock:
-            return self._rates.setdefault(operation_name, Rate())
+        if operation_name not in self._rates:
+            with self._lock:
+                self._rates.setdefault(operation_name, Rate())
+        return self._rates[operation_name]
 
     def _repeated(self, operation: Operation, parameters: Mapping[str, object]) -> Response | None:
         """The response to a request that libcurl sends; None where botocore has to ask, for the first time or again.

@@ -203,7 +203,7 @@ def test_the_run_after_the_storm_makes_all_as_it_is(story: Story, share: float, 
 
 def storm_of_everything(server: EcrServer) -> None:
     # The dice of this seed hide the images of a repository, and findings of others.
-    server.storm(0.1, MIX, seed=4)
+    server.storm(0.3, MIX, seed=1)
 
 
 @pytest.fixture(scope="module")
