@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 import pyarrow as pa
@@ -23,15 +22,16 @@ from ecr_source.aws.error_codes import (
     LASTING_CODES,
     NOT_RENEWED,
     RENEWING,
-    THROTTLED_CODES,
     TOKEN_CODES,
     code_of,
     failed_call,
+    is_throttled,
 )
 from ecr_source.aws.rate import Rate
 from ecr_source.aws.response import BODY, Response, response_of, take_body
 from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
 from ecr_source.catalog.model import is_paginated, operation_model, takes
+from ecr_source.catalog.request_parameters import filled, put
 from ecr_source.catalog.table import OnlyWhere, Operation
 from ecr_source.errors import (
     BudgetSpent,
@@ -238,13 +238,13 @@ class Api:
         return pa.concat_tables([*tables, decode(bodies, model)] if bodies else tables)
 
     def _parameters(self, operation: Operation, asked: Mapping[str, object]) -> dict[str, Any]:
-        parameters: dict[str, Any] = _filled(operation.parameters, self.scope)
+        parameters: dict[str, Any] = filled(operation.parameters, self.scope.registry_id)
         if operation.preferred and operation not in self.notes:
             parameters |= operation.preferred.parameters
         if takes(operation, "registryId"):
             parameters["registryId"] = self.scope.registry_id
         for name, value in asked.items():
-            _put(parameters, name, value)
+            put(parameters, name, value)
         return parameters
 
     def _page(self, operation: Operation, number: int, parameters: dict[str, Any]) -> Response:
@@ -314,7 +314,7 @@ class Api:
         except NotWhole:
             self._answered(operation.name, sent_at)
         except ClientError as error:
-            self._answered(operation.name, sent_at, is_throttled=_is_throttled(error.response))
+            self._answered(operation.name, sent_at, refused=is_throttled(error.response))
             if code_of(error) in operation.absent or code_of(error) in LASTING_CODES:
                 raise
         with self._lock:
@@ -327,8 +327,8 @@ class Api:
 
     def _after_response(self, parsed_response: Any, context: Any, event_name: str, **_: object) -> None:
         if parsed_response is not None:
-            is_throttled = _is_throttled(parsed_response)
-            self._answered(event_name.rpartition(".")[2], context["ecr_source_sent"], is_throttled=is_throttled)
+            name, refused = event_name.rpartition(".")[2], is_throttled(parsed_response)
+            self._answered(name, context["ecr_source_sent"], refused=refused)
 
     def _sending(self, operation_name: str, *, is_repeated: bool = False) -> float:
         """Waits until a request may be sent, and counts it; returns when that is."""
@@ -340,38 +340,12 @@ class Api:
             usage.retried += is_repeated
         return sent_at
 
-    def _answered(self, operation_name: str, sent_at: float, *, is_throttled: bool = False) -> None:
+    def _answered(self, operation_name: str, sent_at: float, *, refused: bool = False) -> None:
         self._unanswered = 0
         rate = self._rate(operation_name)
-        if not is_throttled:
+        if not refused:
             rate.granted()
             return
         rate.refused(sent_at)
         with self._lock:
             self.usage[operation_name].throttled += 1
-
-
-def _is_throttled(parsed: Mapping[str, Any]) -> bool:
-    is_refused = parsed["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.TOO_MANY_REQUESTS
-    return is_refused or parsed.get("Error", {}).get("Code") in THROTTLED_CODES
-
-
-def _filled(value: Any, scope: Scope) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _filled(inner, scope) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_filled(inner, scope) for inner in value]
-    return value.replace("{registry_id}", scope.registry_id) if isinstance(value, str) else value
-
-
-def _put(parameters: dict[str, Any], path: str, value: object) -> None:
-    """Sets a request parameter; `imageId.imageDigest` is a member of a structure, `imageIds[].imageDigest` one of each
-    structure of a list."""
-    name, _, inner = path.partition(".")
-    if name.endswith("[]") and inner:
-        assert isinstance(value, list)
-        parameters[name.removesuffix("[]")] = [{inner: one} for one in value]
-    elif inner:
-        _put(parameters.setdefault(name, {}), inner, value)
-    else:
-        parameters[name.removesuffix("[]")] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from json import JSONDecodeError
 from typing import Any
 
@@ -74,6 +75,12 @@ def code_of(error: Exception) -> str:
 def message_of(error: Exception) -> str:
     """The service's message; empty for an error that is not the service's."""
     return error.response["Error"].get("Message", "") if isinstance(error, ClientError) else ""
+
+
+def is_throttled(answer: Mapping[str, Any]) -> bool:
+    """Whether a call was refused because of its rate, by what botocore's parser made of the answer."""
+    is_refused = answer["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.TOO_MANY_REQUESTS
+    return is_refused or answer.get("Error", {}).get("Code") in THROTTLED_CODES
 
 
 def failed_call(

@@ -20,12 +20,20 @@ MODULES = {
     "plain dlt": ("plain_dlt", sys.executable),
     "boto3 + pandas + DuckDB": ("pandas_duckdb", OTHERS),
     "AWS CLI + DuckDB": ("aws_cli", OTHERS),
+    "Cloud Custodian + DuckDB": ("custodian", OTHERS),
     "the floor": ("floor", sys.executable),
 }
 """The contenders: the module of each in this folder, and the Python that runs it."""
 
 REPOSITORIES = 100_000
+LIST_REPOSITORIES = (OURS, "plain dlt", "boto3 + pandas + DuckDB", "AWS CLI + DuckDB", "the floor")
+
 IMAGES = (2_000, 100)
+
+LATENCIES = (0, 5, 30)
+"""Milliseconds that each answer takes: of a machine beside the region, and of one that is not."""
+FAR = (500, 100)
+LIST_IMAGES = (OURS, "boto3 + pandas + DuckDB", "Cloud Custodian + DuckDB")
 
 
 @dataclass(frozen=True)
@@ -38,13 +46,33 @@ class Contest:
 
     def rows(self, rounds: int) -> list[Row]:
         """A row for each contender."""
+        runs = self.runs(rounds)
+        return [_row(name, measured, runs[OURS]) for name, measured in runs.items()]
+
+    def runs(self, rounds: int) -> dict[str, list[Measurement]]:
+        """The runs of each contender."""
         runs: dict[str, list[Measurement]] = {name: [] for name in self.contenders}
         with endpoint(*self.endpoint) as url:
             for round_ in range(1, rounds + 1):
                 for name, measured in runs.items():
                     measured.append(_measure(name, self.function, url))
                     print(f"round {round_} {self.function} {name}: {measured[-1].seconds:.1f} s", flush=True)
-        return [_row(name, measured, runs[OURS]) for name, measured in runs.items()]
+        return runs
+
+
+def _far(rounds: int) -> list[Row]:
+    """A row for each contender, with its seconds at each latency."""
+    contests = [
+        Contest("images", LIST_IMAGES, ("--repositories", FAR[0], "--images", FAR[1], "--latency", latency / 1000))
+        for latency in LATENCIES
+    ]
+    runs = [contest.runs(rounds) for contest in contests]
+    return [[name, *(cell for at in runs for cell in _far_cells(at[name], at[OURS]))] for name in LIST_IMAGES]
+
+
+def _far_cells(runs: list[Measurement], ours: list[Measurement]) -> list[str]:
+    seconds = [run.seconds for run in runs]
+    return [f"{statistics.median(seconds):.1f}", f"{_ratio(seconds, [run.seconds for run in ours]):.2f}"]
 
 
 def _measure(name: str, function: str, url: str) -> Measurement:
@@ -93,7 +121,7 @@ SECTIONS = {
         f" ask for pages as one types them, by the API's default of 100; ecr-source asks for 1,000.\n\n{COLUMNS}",
         HEADER,
         5,
-        Contest("repositories", tuple(MODULES), ("--repositories", REPOSITORIES)).rows,
+        Contest("repositories", LIST_REPOSITORIES, ("--repositories", REPOSITORIES)).rows,
     ),
     "images": Section(
         "Images",
@@ -102,5 +130,15 @@ SECTIONS = {
         HEADER,
         3,
         Contest("images", (OURS, "plain dlt", "the floor"), ("--repositories", IMAGES[0], "--images", IMAGES[1])).rows,
+    ),
+    "far": Section(
+        "Images from afar",
+        f"{FAR[0]} repositories of {FAR[1]} images each into a new database, where each answer takes so many"
+        " milliseconds; whole process, {rounds} runs of each contender, in turn. The other ways ask one repository"
+        " after the other. *boto3 + pandas + DuckDB* is the script that one writes first; Cloud Custodian is run with a"
+        " policy that filters nothing.",
+        ("", *(title for latency in LATENCIES for title in (f"{latency} ms, s", f"times {OURS}"))),
+        3,
+        _far,
     ),
 }

@@ -11,10 +11,24 @@ import pandas as pd
 
 def repositories(url: str, database: str) -> None:
     client = boto3.client("ecr", region_name="eu-west-1", endpoint_url=url)
+    _load(_repositories(client), database, "repositories")
+
+
+def images(url: str, database: str) -> None:
+    client = boto3.client("ecr", region_name="eu-west-1", endpoint_url=url)
     listed: list[Any] = []
-    for page in client.get_paginator("describe_repositories").paginate():
-        listed.extend(page["repositories"])
+    for repository in _repositories(client):
+        for page in client.get_paginator("describe_images").paginate(repositoryName=repository["repositoryName"]):
+            listed.extend(page["imageDetails"])
+    _load(listed, database, "images")
+
+
+def _repositories(client: Any) -> list[Any]:
+    return [one for page in client.get_paginator("describe_repositories").paginate() for one in page["repositories"]]
+
+
+def _load(listed: list[Any], database: str, table: str) -> None:
     frame = pd.json_normalize(listed)
     with duckdb.connect(database) as target:
         target.register("frame", frame)
-        target.execute("CREATE OR REPLACE TABLE repositories AS SELECT * FROM frame")
+        target.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM frame")
