@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -80,11 +81,11 @@ class Api:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        for client in self.connection.clients.values():
+        for name, client in self.connection.clients.items():
             service = client.meta.service_model.service_id.hyphenize()
             hooks: dict[str, Callable[..., None]] = {
                 f"request-created.{service}": self._before_request,
-                f"before-sign.{service}": self.connection.repeated.remember,
+                f"before-sign.{service}": partial(self.connection.repeated.remember, name),
                 f"before-parse.{service}": take_body,
                 f"response-received.{service}": self._after_response,
             }

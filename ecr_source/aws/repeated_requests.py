@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _SIGNATURE = "v4"
 _PROTOCOLS = {"json", "rest-json"}
+# Where so many in a row get no answer, something between here and there lets only botocore through.
+_UNANSWERED = 3
+
 # The user agent is not signed, because proxies change it; the others count the attempts of one call.
 _NOT_SIGNED = {"user-agent", "amz-sdk-invocation-id", "amz-sdk-request"}
 
@@ -65,11 +68,13 @@ class RepeatedRequests:
 
     def __init__(self, ca_bundle: str | None = None) -> None:
         self._ca_bundle = ca_bundle or str(get_cert_path(True))
-        self._requests: dict[str, _Request] = {}
+        self._requests: dict[tuple[str, str], _Request] = {}
         self._idle: deque[Curl] = deque()
+        self._unanswered = 0
 
     def remember(
         self,
+        service: str,
         request: AWSRequest,
         signing_name: str,
         region_name: str,
@@ -78,12 +83,12 @@ class RepeatedRequests:
         operation_name: str,
         **_: object,
     ) -> None:
-        """Remembers a request that botocore is about to sign: a handler of its event `before-sign`."""
-        if operation_name in self._requests or signature_version != _SIGNATURE or _is_answered_here(request):
+        """Remembers a request to `service` that botocore is about to sign: a handler of its event `before-sign`."""
+        if (service, operation_name) in self._requests or signature_version != _SIGNATURE or _is_answered_here(request):
             return
         url = str(request.url)
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-        self._requests[operation_name] = _Request(
+        self._requests[service, operation_name] = _Request(
             url=url,
             headers={name: value for name, value in headers.items() if name not in _NOT_SIGNED},
             user_agent=headers["user-agent"],
@@ -94,8 +99,9 @@ class RepeatedRequests:
         )
 
     def can_send(self, operation: Operation) -> bool:
-        """Whether a request of `operation` was remembered, and another one differs in its body only."""
-        return operation.name in self._requests and _is_all_in_the_body(operation.service, operation.name)
+        """Whether a request of `operation` was remembered, another one differs in its body only, and gets an answer."""
+        name = (operation.service, operation.name)
+        return name in self._requests and _is_all_in_the_body(*name) and self._unanswered < _UNANSWERED
 
     def send(self, operation: Operation, parameters: Mapping[str, object]) -> tuple[int, bytes] | None:
         """The status and the body of the answer; None where there was no whole answer.
@@ -105,7 +111,7 @@ class RepeatedRequests:
         """
         import pycurl
 
-        request = self._requests[operation.name]
+        request = self._requests[operation.service, operation.name]
         model = operation_model(operation.service, operation.name)
         serialized = _serializer(model.service_model.resolved_protocol).serialize_to_request(parameters, model)
         credentials = request.credentials()
@@ -125,7 +131,9 @@ class RepeatedRequests:
             body = curl.perform_rb()
         except pycurl.error:
             curl.close()
+            self._unanswered += 1
             return None
+        self._unanswered = 0
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         self._idle.append(curl)
         return status, body

@@ -210,11 +210,20 @@ def test_a_table_of_what_is_absent_is_asked_once_for_each(api: Api, server: EcrS
 def test_an_endpoint_that_does_not_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
     monkeypatch.setattr(repeated_requests, "READ_TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        known = api.connection.repeated._requests["DescribeRepositories"]
+        known = api.connection.repeated._requests["ecr", "DescribeRepositories"]
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        api.connection.repeated._requests["DescribeRepositories"] = replace(known, url=url)
+        api.connection.repeated._requests["ecr", "DescribeRepositories"] = replace(known, url=url)
         assert api.connection.repeated.send(DESCRIBE_REPOSITORIES, {}) is None
     assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
+
+
+def test_where_only_botocore_gets_an_answer_it_is_soon_the_only_one_to_ask(server: EcrServer, heard: Heard) -> None:
+    answer = server._http.answer
+    server._http.answer = lambda request: answer(request) if is_of_botocore(request) else RESET
+    api = connected(server.url)
+    for _ in range(10):
+        assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
+    assert (len(heard), api.usage_of(DESCRIBE_REPOSITORIES).calls) == (10, 13)
 
 
 def test_many_threads_share_connections_and_each_gets_its_own_answer(api: Api, server: EcrServer) -> None:
@@ -303,9 +312,9 @@ def test_nobody_else_is_sent_anything(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
     trusting = connected(url)
     trusting.call(DESCRIBE_REPOSITORIES)
-    known = trusting.connection.repeated._requests["DescribeRepositories"]
+    known = trusting.connection.repeated._requests["ecr", "DescribeRepositories"]
     requests = repeated_requests.RepeatedRequests(str(certificate[0]) if host == "localhost" else None)
-    requests._requests["DescribeRepositories"] = replace(known, url=url.replace("127.0.0.1", host))
+    requests._requests["ecr", "DescribeRepositories"] = replace(known, url=url.replace("127.0.0.1", host))
     assert requests.send(DESCRIBE_REPOSITORIES, {}) is None
     assert len(heard) == 1
 
