@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ class KilledLoad:
     arguments: Mapping[str, Any] | None
     by_newer_version: bool = False
 
-    def until(self, deed: int) -> bool:
-        """Whether it was killed, at the deed of this number, or had ended before."""
+    def until(self, deed: int | str) -> bool:
+        """Whether it was killed, at the deed of this number, or before it moves something to such a place, or had ended
+        before."""
         process = CONTEXT.Process(target=_load, args=(self, deed, dict(os.environ), str(Path.cwd())))
         start(process)
         code = exit_code(process, _SECONDS)
@@ -43,18 +45,23 @@ class KilledLoad:
         return code != 0
 
 
-def _load(what: KilledLoad, deed: int, environment: Mapping[str, str], working_folder: str) -> None:
+def _load(what: KilledLoad, deed: int | str, environment: Mapping[str, str], working_folder: str) -> None:
     enter(environment, working_folder)
     pipeline = dlt.pipeline(
         "ecr", pipelines_dir=str(what.folder), destination=what.warehouse.destination, dataset_name=DATASET
     )
-    deeds = iter(range(1, deed + 1))
+    deeds = count(1)
 
-    def count(event: str, told: tuple[Any, ...]) -> None:
-        if event in _DEEDS and str(told[0]).startswith(str(what.folder)) and next(deeds, None) == deed:
+    def is_it(event: str, told: tuple[Any, ...]) -> bool:
+        if isinstance(deed, str):
+            return event == "os.rename" and deed in str(told[1])
+        return event in _DEEDS and str(told[0]).startswith(str(what.folder)) and next(deeds) == deed
+
+    def look(event: str, told: tuple[Any, ...]) -> None:
+        if is_it(event, told):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.addaudithook(count)
+    sys.addaudithook(look)
     with newer_catalog() if what.by_newer_version else nullcontext():
         if what.arguments is None:
             finish(pipeline)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 
+import dlt
 import duckdb
 import pytest
 
 from ecr_source import catalog
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Table
+from ecr_source.loading.load import finish
 from tests.conftest import Row, environment
 from tests.forked import ForkedCommand
 from tests.nightly import at_night
 from tests.server.ecr_server import EcrServer
 from tests.server.registry import PUSHED_AT
+from tests.warehouse import ON_EACH, Warehouse
+from tests.whole.killed_load import KilledLoad
 
 REGIONS = [
     "ap-south-1",
@@ -295,3 +299,21 @@ def test_after_kills_incremental_mode_has_every_row_exactly_once(eight: EcrServe
             key = ", ".join(next(one for one in TABLES if one.name == table).key)
             assert repeated(runs.database, table, key) == [], two
         assert runs.large_files() == [], two
+
+
+@ON_EACH(nightly=("postgres",))
+def test_a_run_killed_when_all_is_loaded_and_not_put_away_yet_is_no_obstacle(
+    server: EcrServer, warehouse: Warehouse, pipeline: dlt.Pipeline, load: Callable[..., object]
+) -> None:
+    """dlt loads no package, and moves none, of which it has noted that it is complete."""
+    server.registry().put("api")
+    arguments = {"regions": ["eu-west-1"], "endpoint_url": server.url, "tables": ["repositories"]}
+    killed = KilledLoad(Path(pipeline.pipelines_dir), warehouse, arguments)
+    assert killed.until("/load/loaded/")
+    assert pipeline.list_normalized_load_packages()
+    server.registry().put("web")
+    finish(pipeline)
+    assert not pipeline.has_pending_data
+    load(tables=["repositories"])
+    assert warehouse.query("SELECT repository_name FROM repositories ORDER BY 1") == [("api",), ("web",)]
+    assert warehouse.query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]

@@ -1,4 +1,4 @@
-"""What a killed run had loaded without noting it, so that the next does not load it a second time."""
+"""What a killed run had loaded without noting it, so that the next does not load it a second time, or stumbles."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from pathlib import Path
 
 import dlt
 from dlt.common.schema import Schema
-from dlt.common.storages import FileStorage, PackageStorage
+from dlt.common.storages import FileStorage, LoadStorage, PackageStorage
 from dlt.common.storages.load_package import LoadJobInfo
 
 from ecr_source.destinations.loaded_jobs import is_loaded
+
+
+def put_away_loaded_packages(pipeline: dlt.Pipeline) -> None:
+    """Moves the packages that are loaded as a whole to those that are loaded.
+
+    dlt writes into a package that it is complete, and moves it then; one that is complete, because a run was killed in
+    between, it refuses to load or to move.
+    """
+    for load_id in pipeline.list_normalized_load_packages():
+        normalized = Path(pipeline.get_load_package_info(load_id).package_path).parent
+        storage = FileStorage(str(normalized.parent))
+        if PackageStorage(FileStorage(str(normalized)), "normalized").is_package_completed(load_id):
+            storage.rename_tree(f"{normalized.name}/{load_id}", f"{LoadStorage.LOADED_FOLDER}/{load_id}")
 
 
 def note_loaded_jobs(pipeline: dlt.Pipeline) -> None:
