@@ -302,11 +302,14 @@ class Api:
 
         Raises:
             ClientError: an error that another attempt does not change.
+            ParamValidationError: the service model does not allow the parameters.
         """
-        if not self.connection.repeated.can_send(operation):
+        requests = self.connection.repeated
+        if not requests.can_send(operation):
             return None
+        body = requests.serialized(operation, parameters)
         sent_at = self._sending(operation.name)
-        answer = self.connection.repeated.send(operation, parameters)
+        answer = requests.send(operation, body)
         try:
             if answer is not None:
                 response = response_of(*answer, operation_model(operation.service, operation.name))

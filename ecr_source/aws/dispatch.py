@@ -50,7 +50,7 @@ class Calls:
         The operations take turns, so that one that is throttled holds back no other; so do the scopes: see `_share`.
 
         Raises:
-            whatever a job raised, the first one, after those under way have ended.
+            whatever a job, or the making of one, raised, the first one, after those under way have ended.
         """
         mine = _Jobs(deque(jobs.items()), stopped)
         with self._changed:
@@ -58,11 +58,9 @@ class Calls:
         try:
             while job := mine.next_job():
                 self._hand_out(mine, job)
-        except BaseException:
-            mine.due.clear()
-            raise
-        finally:
-            self._wait_for_all(mine)
+        except BaseException as error:
+            mine.failures.append(error)
+        self._wait_for_all(mine)
         if mine.failures:
             raise mine.failures[0]
 

@@ -103,7 +103,17 @@ class RepeatedRequests:
         name = (operation.service, operation.name)
         return name in self._requests and _is_all_in_the_body(*name) and self._unanswered < _UNANSWERED
 
-    def send(self, operation: Operation, parameters: Mapping[str, object]) -> tuple[int, bytes] | None:
+    def serialized(self, operation: Operation, parameters: Mapping[str, object]) -> bytes:
+        """The body of a request with these parameters.
+
+        Raises:
+            ParamValidationError: the service model does not allow them.
+        """
+        model = operation_model(operation.service, operation.name)
+        body: bytes = _serializer(model.service_model.resolved_protocol).serialize_to_request(parameters, model)["body"]
+        return body
+
+    def send(self, operation: Operation, body: bytes) -> tuple[int, bytes] | None:
         """The status and the body of the answer; None where there was no whole answer.
 
         Raises:
@@ -112,8 +122,6 @@ class RepeatedRequests:
         import pycurl
 
         request = self._requests[operation.service, operation.name]
-        model = operation_model(operation.service, operation.name)
-        serialized = _serializer(model.service_model.resolved_protocol).serialize_to_request(parameters, model)
         credentials = request.credentials()
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
         if credentials.token:
@@ -126,9 +134,9 @@ class RepeatedRequests:
         curl.setopt(pycurl.PASSWORD, credentials.secret_key)
         curl.setopt(pycurl.HTTPHEADER, headers)
         curl.setopt(pycurl.USERAGENT, request.user_agent)
-        curl.setopt(pycurl.POSTFIELDS, serialized["body"])
+        curl.setopt(pycurl.POSTFIELDS, body)
         try:
-            body = curl.perform_rb()
+            answer = curl.perform_rb()
         except pycurl.error:
             curl.close()
             self._unanswered += 1
@@ -136,7 +144,7 @@ class RepeatedRequests:
         self._unanswered = 0
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         self._idle.append(curl)
-        return status, body
+        return status, answer
 
     def close(self) -> None:
         """Closes the connections on which nothing is under way."""
@@ -178,7 +186,7 @@ def _is_all_in_the_body(service: str, operation_name: str) -> bool:
 
 @cache
 def _serializer(protocol: str) -> Any:
-    return create_serializer(protocol, include_validation=False)  # a request that is refused goes to botocore
+    return create_serializer(protocol)
 
 
 def _is_answered_here(request: AWSRequest) -> bool:

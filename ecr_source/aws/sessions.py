@@ -33,9 +33,9 @@ CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 6
 
 # Seven attempts outlast about 25 s of throttling (botocore waits 0..1, 2, 4, 8, 16, 20 s in between) and end in under a
-# minute on an endpoint that is dead: 7 × 6 s for one that never answers. The service answers a page of 1,000 in about a
-# second. `standard` also has a quota: a client that retries more than it succeeds gets one attempt a call after about
-# a hundred retries; the rate control of `rate` keeps it from getting there.
+# minute on an endpoint that is dead: 7 × 6 s for one that never answers, after 6 s of libcurl's. The service answers a
+# page of 1,000 in about a second. `standard` also has a quota: a client that retries more than it succeeds gets one
+# attempt a call after about a hundred retries; the rate control of `rate` keeps it from getting there.
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 7},
     connect_timeout=CONNECT_TIMEOUT,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,12 @@ from ecr_source.aws.endpoints import endpoint_lines, foreign_endpoints
 from ecr_source.cli.output.run_report import run_and_report
 from ecr_source.loading.settings.configuration import resolve_settings
 from tests.conftest import environment
-from tests.server.ecr_server import EcrServer, serving
+from tests.server.ecr_server import EcrServer
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
 
 SERVICES = ("ecr", "resourcegroupstaggingapi", "sts")
 AWS = "https://api.ecr.eu-west-1.amazonaws.com"
-
-
-@pytest.fixture
-def encrypted(certificate: tuple[Path, Path]) -> Iterator[tuple[EcrServer, str]]:
-    """An endpoint with that certificate, and its URL."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with serving() as server:
-        server._http.socket = context.wrap_socket(server._http.socket, server_side=True)
-        server.registry().put("team/api")
-        yield server, server.url.replace("http:", "https:")
 
 
 @pytest.mark.parametrize(

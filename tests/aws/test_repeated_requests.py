@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import socket
-import socketserver
-import ssl
-import threading
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from cProfile import Profile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from traceback import format_exception
-from typing import Any, Self
+from typing import Any
 
 import boto3
 import pytest
@@ -25,10 +19,7 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from moto import mock_aws
 
 from ecr_source.aws import repeated_requests
-from ecr_source.aws.access import Access
 from ecr_source.aws.api import Api
-from ecr_source.aws.scopes import Connection, Scope
-from ecr_source.aws.sessions import AccountSession
 from ecr_source.catalog.table import Operation
 from ecr_source.catalog.tables.image import DESCRIBE_IMAGES
 from ecr_source.catalog.tables.image_scans import LIST_FINDINGS
@@ -36,41 +27,10 @@ from ecr_source.catalog.tables.policy import GET_LIFECYCLE_POLICY
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
 from ecr_source.errors import Absent, CallFailed, Denied, Gone
 from ecr_source.redaction import masked
+from tests.aws.repeating import SCOPE, SECRET, TOKEN, Heard, connected, hearing, is_of_botocore
 from tests.server.accounts import ACCOUNT
-from tests.server.ecr_server import ACCESS_KEY, CUT, HTML, RESET, THROTTLED, Answer, EcrServer, error, serving
-from tests.server.http_endpoint import HttpServer, Request
-
-SCOPE = Scope(ACCOUNT, "eu-west-1")
-SERVICES = ("ecr", "inspector2")
-SECRET = "secret+/of:me"
-TOKEN = "IQoJb3JpZ2luX2VjE//+=="
-
-Heard = list[Request]
-
-
-def connected(url: str | None, credentials: Credentials | None = None) -> Api:
-    """The API of a scope, whose clients are made as those of a run are."""
-    access = Access((SCOPE.region,), endpoint_url=url)
-    session = AccountSession(access, credentials or Credentials(ACCESS_KEY, SECRET, TOKEN), SCOPE.region)
-    requests = repeated_requests.RepeatedRequests(session.ca_bundle)
-    return Api(Connection(SCOPE, session.clients(SCOPE.region, SERVICES), repeated=requests))
-
-
-def hearing(server: HttpServer) -> Heard:
-    """The requests that a server gets from now on."""
-    heard: Heard = []
-    answer = server.answer
-
-    def noted(request: Request) -> Answer:
-        heard.append(request)
-        return answer(request)
-
-    server.answer = noted
-    return heard
-
-
-def is_of_botocore(request: Request) -> bool:
-    return b"amz-sdk-request" in request.headers
+from tests.server.ecr_server import ACCESS_KEY, CUT, HTML, RESET, THROTTLED, Answer, EcrServer, error
+from tests.server.http_endpoint import Request
 
 
 @pytest.fixture
@@ -190,6 +150,12 @@ def test_an_error_that_another_attempt_does_not_change_is_asked_once(
     assert [is_of_botocore(request) for request in heard] == [True, False, True]
 
 
+def test_what_the_service_model_does_not_allow_is_not_sent(api: Api, heard: Heard) -> None:
+    with pytest.raises(CallFailed, match="Invalid length for parameter repositoryNames"):
+        api.call(DESCRIBE_REPOSITORIES, repositoryNames=[])
+    assert len(heard) == api.usage_of(DESCRIBE_REPOSITORIES).calls == 1
+
+
 def test_what_an_error_repeats_is_masked(api: Api, server: EcrServer) -> None:
     server.fail(error("AccessDeniedException", f"the session_token={TOKEN} and {SECRET}"), times=1)
     with pytest.raises(Denied) as denied:
@@ -213,7 +179,7 @@ def test_an_endpoint_that_does_not_answer_is_left_in_time(monkeypatch: pytest.Mo
         known = api.connection.repeated._requests["ecr", "DescribeRepositories"]
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         api.connection.repeated._requests["ecr", "DescribeRepositories"] = replace(known, url=url)
-        assert api.connection.repeated.send(DESCRIBE_REPOSITORIES, {}) is None
+        assert api.connection.repeated.send(DESCRIBE_REPOSITORIES, b"{}") is None
     assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
 
 
@@ -264,131 +230,3 @@ def test_a_call_costs_a_tenth_of_the_work_that_botocore_makes_of_it(api: Api) ->
     of_botocore = functions_called(ecr.describe_repositories)
     api.call(DESCRIBE_REPOSITORIES)
     assert functions_called(lambda: api.call(DESCRIBE_REPOSITORIES)) < of_botocore / 10
-
-
-# what is between here and there
-
-
-@pytest.fixture
-def encrypted(certificate: tuple[Path, Path]) -> Iterator[tuple[EcrServer, Heard, str]]:
-    """An endpoint with that certificate, what it hears, and its URL."""
-    with serving() as server:
-        server.registry().put("team/api")
-        server._http.socket = context_of(certificate).wrap_socket(server._http.socket, server_side=True)
-        yield server, hearing(server._http), server.url.replace("http:", "https:")
-
-
-def context_of(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
-
-
-@pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
-def test_the_certificates_that_are_trusted_are_botocores(
-    encrypted: tuple[EcrServer, Heard, str],
-    certificate: tuple[Path, Path],
-    where: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    _, heard, url = encrypted
-    monkeypatch.setenv(where, str(certificate[0]))
-    if where == "ca_bundle":
-        (tmp_path / "config").write_text(f"[default]\nca_bundle = {certificate[0]}\n")
-        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    api = connected(url)
-    for _ in range(2):
-        api.call(DESCRIBE_REPOSITORIES)
-    assert [is_of_botocore(request) for request in heard] == [True, False]
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_nobody_else_is_sent_anything(
-    encrypted: tuple[EcrServer, Heard, str], certificate: tuple[Path, Path], host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody vouches for the first, and the certificate is not of the second's name."""
-    _, heard, url = encrypted
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
-    trusting = connected(url)
-    trusting.call(DESCRIBE_REPOSITORIES)
-    known = trusting.connection.repeated._requests["ecr", "DescribeRepositories"]
-    requests = repeated_requests.RepeatedRequests(str(certificate[0]) if host == "localhost" else None)
-    requests._requests["ecr", "DescribeRepositories"] = replace(known, url=url.replace("127.0.0.1", host))
-    assert requests.send(DESCRIBE_REPOSITORIES, {}) is None
-    assert len(heard) == 1
-
-
-@pytest.mark.parametrize("not_by_proxy", ["", "127.0.0.1"])
-def test_the_proxy_of_the_environment_is_asked_where_botocore_asks_it(
-    server: EcrServer, heard: Heard, not_by_proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    passed_on = hearing(proxy := HttpServer(lambda request: server._http.answer(request)))
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    monkeypatch.setenv("NO_PROXY", not_by_proxy)
-    api = connected(server.url)
-    for _ in range(2):
-        assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
-    proxy.shutdown()
-    proxy.server_close()
-    assert len(heard) == 2
-    assert [request.path for request in passed_on] == ([] if not_by_proxy else [f"{server.url}/"] * 2)
-
-
-def test_what_is_encrypted_goes_through_the_proxy_unread(
-    encrypted: tuple[EcrServer, Heard, str], certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, heard, url = encrypted
-    with Tunnel() as tunnel:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pass%2Fword@127.0.0.1:{tunnel.server_address[1]}")
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
-        api = connected(url)
-        for _ in range(2):
-            api.call(DESCRIBE_REPOSITORIES)
-        api.connection.close()
-    assert [is_of_botocore(request) for request in heard] == [True, False]
-    assert [line.split()[1] for line in tunnel.asked] == [url.removeprefix("https://")] * 2
-    assert tunnel.passwords == ["me:pass/word"] * 2
-
-
-class Tunnel(socketserver.ThreadingTCPServer):
-    """A proxy that connects to whom it is told, and then does not know what goes through."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Tunnelled)
-        self.asked: list[str] = []
-        self.passwords: list[str] = []
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
-
-
-class _Tunnelled(socketserver.StreamRequestHandler):
-    server: Tunnel
-
-    def handle(self) -> None:
-        asked = self.rfile.readline().decode()
-        self.server.asked.append(asked)
-        while (line := self.rfile.readline().decode().strip()) != "":
-            name, _, value = line.partition(": ")
-            if name.lower() == "proxy-authorization":
-                self.server.passwords.append(b64decode(value.removeprefix("Basic ")).decode())
-        host, _, port = asked.split()[1].partition(":")
-        with socket.create_connection((host, int(port))) as there:
-            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            threading.Thread(target=_copy, args=(there, self.connection), daemon=True).start()
-            _copy(self.connection, there)
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while received := source.recv(65536):
-            target.sendall(received)

@@ -23,7 +23,7 @@ MODULES = {
     "Cloud Custodian + DuckDB": ("custodian", OTHERS),
     "the floor": ("floor", sys.executable),
 }
-"""The contenders: the module of each in this folder, and the Python that runs it."""
+"""The contenders: the module of each in `contenders`, and the Python that runs it."""
 
 REPOSITORIES = 100_000
 LIST_REPOSITORIES = (OURS, "plain dlt", "boto3 + pandas + DuckDB", "AWS CLI + DuckDB", "the floor")
@@ -111,7 +111,7 @@ COLUMNS = (
     "*Whole process* is what one waits for (in brackets the fastest and the slowest run); *after imports* leaves out"
     f" the start of Python and its imports. *Times {OURS}* is the median of the ratios within each round. *The floor*"
     " is the same bytes to Arrow to DuckDB, without dlt: no state, no replacement, no ledger. The sources of the"
-    " contenders are in `tests/bench/`."
+    " contenders are in `tests/bench/contenders/`."
 )
 
 SECTIONS = {

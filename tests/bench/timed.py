@@ -8,7 +8,7 @@ from importlib import import_module
 
 if __name__ == "__main__":
     _, module, function, url, database = sys.argv
-    load = getattr(import_module(f"tests.bench.{module}"), function)
+    load = getattr(import_module(f"tests.bench.contenders.{module}"), function)
     started = time.perf_counter()
     load(url, database)
     print(time.perf_counter() - started)

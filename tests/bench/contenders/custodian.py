@@ -1,7 +1,4 @@
-"""Cloud Custodian + DuckDB: a policy without filters into a file, the file into a table.
-
-Of each image it asks for its tags too, where it has an ARN; the images of a registry have none.
-"""
+"""Cloud Custodian + DuckDB: what a policy without filters finds into a file, the file into a table."""
 
 from __future__ import annotations
 
