@@ -246,6 +246,16 @@ def test_the_same_image_in_a_repository_that_was_made_anew_is_a_new_one(
     assert found == [("CVE-NEW",)]
 
 
+def test_findings_of_a_repository_that_is_not_there_are_noted_once(
+    server: EcrServer, load: Load, query: Query
+) -> None:
+    for _ in range(3):
+        load(tables=["findings"], repositories=["gone"])
+    assert query("SELECT operation, repository_name, count(*) FROM extraction_images GROUP BY ALL") == [
+        ("ecr:DescribeImageScanFindings", "*", 1)
+    ]
+
+
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_a_deleted_repository_leaves_no_findings(scanned: EcrServer, load: Load, query: Query, mode: str) -> None:
     load(tables=["findings"], mode=mode)
@@ -487,7 +497,7 @@ def test_all_does_not_mean_manifests(ecr: Ecr, scanned: EcrServer) -> None:
 
 
 def test_a_manifest_is_fetched_once(scanned: EcrServer, load: Load, query: Query) -> None:
-    for _ in range(2):
+    for _ in range(3):
         load(tables=["manifests"], moves_last_recorded_pull_time=True, findings_max_age=0)
     assert scanned.calls["BatchGetImage"] == 2
     assert query("SELECT count(*) FROM image_manifests") == [(6,)]
@@ -517,7 +527,7 @@ def test_an_image_with_more_findings_than_memory_is_for_has_one_scan(
     server.registry().put("api")
     digest = server.registry().put_image("api")["imageDigest"]
     server.registry().scan("api", digest, [basic_finding(f"CVE-{n}", "openssl", "1.1") for n in range(40)])
-    for _ in range(2):
+    for _ in range(3):
         load(tables=["findings"], mode=mode)
         assert query("SELECT count(*) FROM image_scans") == [(1,)]
         assert query("SELECT count(*), count(DISTINCT finding_id) FROM image_scan_findings") == [(40, 40)]

@@ -140,7 +140,8 @@ class ImageRecord:
         record = TableFile(
             EXTRACTION_IMAGES, self._scope, self._path, self._rows, self._began_at, constants, "repository_name"
         )
-        record = replace(record, named=repositories and (*repositories, _OTHERS), excepted=tuple(excepted))
+        named_in_record = None if repositories is None else (*repositories, _OTHERS)
+        record = replace(record, named=named_in_record, excepted=tuple(excepted))
         with pq.ParquetFile(self._path) as file:
             noted = file.read([*IMAGE, "outcome"])
         is_unanswered = pc.is_in(noted["outcome"], pa.array([*UNANSWERED]))
