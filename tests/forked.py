@@ -34,6 +34,7 @@ CONTEXT.set_forkserver_preload(
             "pendulum.locales.en.locale",
             "pyarrow.acero",
             "pyarrow.csv",
+            "pycurl",
             "pytz",
             "rich._emoji_codes",
             "typer._adapters",
@@ -149,8 +150,8 @@ def enter(environment: Mapping[str, str], folder: str) -> None:
 
 
 def _type(arguments: list[str], environment: dict[str, str], folder: str) -> None:
-    from ecr_source.cli.commands import app
+    from ecr_source.cli import main
 
     enter(environment, folder)
     sys.argv = ["ecr-source", *arguments]
-    app(arguments, prog_name="ecr-source")
+    main()

@@ -24,6 +24,8 @@ def check_region(region: str) -> None:
     # EC2 is in every region, so its list is the list of regions.
     if region in _regions("ec2"):
         raise ConfigurationError(f'region "{region}" has no ECR endpoint in the installed botocore')
+    if region in _newer_regions():
+        return
     near = nearest(region, with_ecr)
     hint = f'did you mean "{near}"?' if near else "a newer region needs a newer boto3"
     raise ConfigurationError(f'unknown region "{region}": {hint}')
@@ -53,3 +55,9 @@ def _regions(service: str) -> dict[str, str]:
         for partition in session.get_available_partitions()
         for region in session.get_available_regions(service, partition)
     }
+
+
+def _newer_regions() -> set[str]:
+    """Those that botocore's rules make endpoints for, its list of endpoints being behind with them."""
+    partitions = shared_session().get_data("partitions")["partitions"]
+    return {region for partition in partitions for region in partition["regions"] if not region.endswith("-global")}

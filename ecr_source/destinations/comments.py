@@ -31,7 +31,9 @@ def _statements(client: SqlClient, listing: str) -> Iterator[str]:
     dataset = client.dataset_name
     there = {(table, column): text for table, column, text in client.execute_sql(listing, dataset, dataset) or ()}
     tables: list[Table | RunTable] = [*catalog.TABLES, *catalog.RUN_TABLES]
-    for table in tables:
+    made = {table for table, _ in there}
+    # What the columns of others mean may stand in a model that nothing else has read: 0.1 s.
+    for table in [table for table in tables if table.name in made]:
         name = client.make_qualified_table_name(table.name)
         versions = VERSION_COLUMNS if isinstance(table, Table) else {}
         described: list[tuple[str | None, str]] = [

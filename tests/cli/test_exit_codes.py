@@ -203,6 +203,19 @@ def test_a_region_without_ecr_is_refused(ecr: Ecr, server: EcrServer, tmp_path: 
     assert_refused(done, UNUSABLE, 'region "eu-west-3" has no ECR endpoint in the installed botocore')
 
 
+def test_a_region_that_is_newer_than_botocores_list_of_endpoints_is_read(
+    ecr: Ecr, server: EcrServer, tmp_path: Path
+) -> None:
+    endpoints = json.loads(_botocore_file("endpoints.json"))
+    for service in endpoints["partitions"][0]["services"].values():
+        service["endpoints"].pop("eu-west-3", None)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/endpoints.json").write_text(json.dumps(endpoints))
+    data_path = {"AWS_DATA_PATH": str(tmp_path / "models")}
+    assert ecr("run", "--region", "eu-west-3", "--table", "repositories", env=data_path).returncode == COMPLETE
+    assert_refused(ecr("run", "--region", "aws-global", env=data_path), UNUSABLE, 'unknown region "aws-global"')
+
+
 def _botocore_file(name: str) -> bytes:
     folder = Path(botocore.__file__).parent / "data"
     packed = folder / f"{name}.gz"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ from ecr_source import catalog, ecr_source
 from ecr_source.destinations.duckdb import _KEPT_OPEN
 from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.load import load as load_as_the_command
-from tests.conftest import Row
+from tests.conftest import Row, environment
 from tests.loading.test_memory import peak_of_a_run
 from tests.server.ecr_server import EcrServer, serving
 
@@ -186,3 +188,27 @@ def test_a_load_opens_its_file_before_aws_is_read_and_afterwards_and_not_for_eac
     load()
     assert len(opened) > 2
     assert opened.count(True) == 2
+
+
+FILES_OPENED = """
+import sys
+opened = []
+sys.addaudithook(lambda event, arguments: event == "open" and opened.append(str(arguments[0])))
+from ecr_source.cli import main
+try:
+    main()
+finally:
+    print(*opened, sep="\\n", file=sys.stderr)
+"""
+
+
+def test_a_later_run_reads_no_library_and_no_model_of_a_service_for_nothing(
+    server: EcrServer, database: Path, ecr: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    ecr("run", "--table", "default")
+    command = [sys.executable, "-c", FILES_OPENED, "run", "--table", "default"]
+    settings = environment(server, database)
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
+    assert "/ecr/2015-09-21/service-2" in done.stderr
+    assert "/sqlalchemy/__init__" not in done.stderr
+    assert "/inspector2/" not in done.stderr
