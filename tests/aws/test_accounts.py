@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Row
+from tests.nightly import at_night
 from tests.server.ecr_server import ACCOUNT, DENIED, Answer, EcrServer
 from tests.server.protocols import Call
 
@@ -120,7 +121,12 @@ def test_roles_are_assumed_at_the_endpoint_of_a_region_that_is_read(roles: EcrSe
 
 
 @pytest.mark.parametrize(
-    ("partition", "region"), [("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-eusc", "eusc-de-east-1")]
+    ("partition", "region"),
+    [
+        ("aws-cn", "cn-north-1"),
+        at_night("aws-us-gov", "us-gov-west-1"),
+        at_night("aws-eusc", "eusc-de-east-1"),
+    ],
 )
 def test_every_partition_is_read(server: EcrServer, ecr: Ecr, query: Query, partition: str, region: str) -> None:
     arn = f"arn:{partition}:iam::{FIRST}:role/reader"

@@ -20,6 +20,7 @@ from ecr_source.catalog.table import Operation, Table
 from ecr_source.cli.commands import app
 from ecr_source.errors import ConfigurationError
 from ecr_source.extract.walk import Walk
+from tests.nightly import at_night
 from tests.server.ecr_server import ACCOUNT, EcrServer, serving
 
 Ecr = Callable[..., subprocess.CompletedProcess[str]]
@@ -178,7 +179,10 @@ EACH_ACTION = [
 ]
 
 
-@pytest.mark.parametrize("without", EACH_ACTION, ids=str)
+BY_DAY = {*EACH_ACTION[::3]}
+
+
+@pytest.mark.parametrize("without", [one if one in BY_DAY else at_night(one) for one in EACH_ACTION], ids=str)
 def test_without_one_action_exactly_its_tables_are_denied(
     read: Reader, everything: dict[str, Read], without: Without
 ) -> None:

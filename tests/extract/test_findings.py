@@ -246,9 +246,7 @@ def test_the_same_image_in_a_repository_that_was_made_anew_is_a_new_one(
     assert found == [("CVE-NEW",)]
 
 
-def test_findings_of_a_repository_that_is_not_there_are_noted_once(
-    server: EcrServer, load: Load, query: Query
-) -> None:
+def test_findings_of_a_repository_that_is_not_there_are_noted_once(server: EcrServer, load: Load, query: Query) -> None:
     for _ in range(3):
         load(tables=["findings"], repositories=["gone"])
     assert query("SELECT operation, repository_name, count(*) FROM extraction_images GROUP BY ALL") == [

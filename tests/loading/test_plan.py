@@ -120,8 +120,8 @@ NARROW = ("--repository", "team-[0-2]/*", "--repository", "base", "--findings-ma
     [
         (("--table", "images"), PER_IMAGE),
         at_night(("--table", "default,image_status"), ("--table", "default,image_status")),
-        (("--table", "images"), (*PER_IMAGE, "--findings-latest", "2", "--findings-tag", "v*")),
-        (("--table", "findings"), ("--table", "findings")),
+        at_night(("--table", "images"), (*PER_IMAGE, "--findings-latest", "2", "--findings-tag", "v*")),
+        at_night(("--table", "findings"), ("--table", "findings")),
         (PER_IMAGE, (*PER_IMAGE, *NARROW)),
         pytest.param(
             ("--table", "all", "--mode", "history"),

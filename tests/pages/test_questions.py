@@ -15,6 +15,7 @@ from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.views.definition import views
 from ecr_source.destinations.views.view_questions import questions_of_other_views
 from tests.conftest import Row, isolate, new_warehouse
+from tests.nightly import first_by_day
 from tests.pages.asked_demo import asked_demo
 from tests.pages.asked_questions import ALL_ASKED
 from tests.pages.asked_registry import asked_registry
@@ -32,7 +33,7 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     yield from _opened(asked_demo, request, tmp_path_factory.mktemp("demo"))
 
 
-@pytest.fixture(scope="module", params=DESTINATIONS)
+@pytest.fixture(scope="module", params=first_by_day(*DESTINATIONS))
 def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatasetReader]:
     """The dataset of the tests' maximal registry, in each database."""
     yield from _opened(asked_registry, request, tmp_path_factory.mktemp("registry"))

@@ -110,6 +110,8 @@ class AnyOrderLoaded(AnyOrder):
             arguments = None
         self.here = self.pipeline("here")  # each run is a process of its own
         self.rows_before()
+        if self.loaded.ledger:
+            load_alone(self.here)  # killed after its last row, a run has made no views: the next one makes them
 
     @precondition(lambda self: self.newer_version is None)
     @rule()
