@@ -26,7 +26,8 @@ def repositories_told_of(reading: Reading, listed: TableFile, folder: Path) -> T
     names = names.filter(pc.invert(pc.is_in(names, pa.array(excepted, pa.string()))))
     scope, operation = reading.api.scope, str(reading.operation)
     path = folder / f"{scope.registry_id} {scope.region} {operation} repositories.parquet"
-    pq.write_table(_rows(reading, names.to_pylist()), path)
+    if len(names):
+        pq.write_table(_rows(reading, names.to_pylist()), path)
     return TableFile(
         EXTRACTION_REPOSITORIES,
         scope,

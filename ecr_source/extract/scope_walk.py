@@ -103,7 +103,7 @@ class ScopeWalk:
         records += [*self._repositories_told_of()]
         for file in files:
             if file not in records:
-                file.path.unlink()
+                file.delete()
         errors = [error for reading in readings for error in reading.failures.errors if not self._is_replaced(reading)]
         if self._region_from == FROM_BOTOCORE:
             # That a region of botocore's list is not enabled is what reading it was to find out.

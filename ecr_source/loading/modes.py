@@ -102,7 +102,7 @@ class Appended:
         """The rows, some at a time."""
         for file in files:
             yield from (pa.Table.from_batches([batch]) for batch in file.batches())
-            file.path.unlink()
+            file.delete()
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class IncrementalAppend:
         yield dlt.mark.with_hints(empty, self._replacing(table)) if replaces else empty
         for file in files:
             yield from self._new_rows(table, file)
-            file.path.unlink()
+            file.delete()
 
     @property
     def _is_window(self) -> bool:
@@ -274,7 +274,7 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
                 waiting.append(pq.ParquetFile(path).read())
                 count, total = count + rows, total + rows
             if rows <= _FEW:
-                path.unlink()
+                path.unlink(missing_ok=True)
             if count > _FEW:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting, count = [], 0
@@ -286,6 +286,8 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
     path = file.path.with_suffix(".versions.parquet")
+    if not file.rows:
+        return path
     assert isinstance(file.table, Table)
     with pq.ParquetWriter(path, schema) as writer:
         for batch in file.batches():

@@ -191,5 +191,5 @@ def _with_effect(files: Files) -> Files:
     """The files that replace something; the others are deleted."""
     without = {table: file for table, file in files.items() if file.images is not None and not file.images.num_rows}
     for file in without.values():
-        file.path.unlink()
+        file.delete()
     return {table: file for table, file in files.items() if table not in without}

@@ -43,6 +43,8 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
     schema = arrow_schema(table)
     rows = _rows(page if filling.whatever_comes else page.answered(), table, filling, scope)
     last = len(rows.levels) - 1
+    if not len(rows.positions[last]):
+        return schema.empty_table()
     columns: dict[str, pa.Array] = {}
     for name, source in filling.sources.items():
         try:
@@ -139,7 +141,7 @@ def _without_repeated(level: Level, keys: pa.Table) -> Level:
 
 def _last_positions(keys: pa.Table) -> pa.Int64Array | None:
     """Where each key stands for the last time, in order; None if no key stands twice."""
-    if not keys.num_columns or any(column.null_count for column in keys.columns):
+    if keys.num_rows < 2 or not keys.num_columns or any(column.null_count for column in keys.columns):
         return None
     names = [str(number) for number in range(keys.num_columns)]
     indexed = keys.rename_columns(names).append_column("position", pa.arange(0, keys.num_rows))

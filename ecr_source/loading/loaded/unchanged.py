@@ -31,7 +31,7 @@ def changing_files(
     unchanged = [table for table in empty if there is not None and there.isdisjoint(map(_scope, files[table]))]
     for table in unchanged:
         for file in files.pop(table):
-            file.path.unlink()
+            file.delete()
     return files
 
 
