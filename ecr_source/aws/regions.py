@@ -24,7 +24,7 @@ def check_region(region: str) -> None:
     # EC2 is in every region, so its list is the list of regions.
     if region in _regions("ec2"):
         raise ConfigurationError(f'region "{region}" has no ECR endpoint in the installed botocore')
-    if region in _newer_regions():
+    if region in _regions_with_rules():
         return
     near = nearest(region, with_ecr)
     hint = f'did you mean "{near}"?' if near else "a newer region needs a newer boto3"
@@ -57,7 +57,7 @@ def _regions(service: str) -> dict[str, str]:
     }
 
 
-def _newer_regions() -> set[str]:
-    """Those that botocore's rules make endpoints for, its list of endpoints being behind with them."""
+def _regions_with_rules() -> set[str]:
+    """All regions that botocore's rules make endpoints for: its list of endpoints lacks the newest."""
     partitions = shared_session().get_data("partitions")["partitions"]
     return {region for partition in partitions for region in partition["regions"] if not region.endswith("-global")}

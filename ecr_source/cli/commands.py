@@ -29,7 +29,7 @@ def main() -> None:
     # Arrow's own pools keep a heap for each thread: up to twice the memory, at the same speed. Arrow reads this when it
     # is imported; what sets the pool later leaves out its groupings and its Parquet writer.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # A start makes some 400,000 objects that stay: to look 500 times for some that do not is a tenth of it.
+    # A start makes some 200,000 objects that stay: to look 480 times for some that do not is a tenth of it.
     gc.set_threshold(50_000)
     app()
 

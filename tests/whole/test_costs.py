@@ -210,5 +210,5 @@ def test_a_later_run_reads_no_library_and_no_model_of_a_service_for_nothing(
     settings = environment(server, database)
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
     assert "/ecr/2015-09-21/service-2" in done.stderr
-    assert "/sqlalchemy/__init__" not in done.stderr
+    assert "site-packages/sqlalchemy/" not in done.stderr
     assert "/inspector2/" not in done.stderr

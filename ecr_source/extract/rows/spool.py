@@ -123,13 +123,13 @@ class Spool:
         """The files, each item once; `named` and `excepted` as in `TableFile`."""
         for part in self._parts.values():
             part.complete()
-            if part.table.alike and part.rows:
+        begun = [part for part in self._parts.values() if part.rows]
+        for part in begun:
+            if part.table.alike:
                 _add_up(part)
-        last_page = self._last_page_of_repeated_items()
-        if last_page:
-            for table, part in self._parts.items():
-                if part.rows:
-                    _keep_last(part, self._listed_key(table), last_page)
+        if last_page := self._last_page_of_repeated_items():
+            for part in begun:
+                _keep_last(part, self._listed_key(part.table), last_page)
         return {table: self._file(table, part, named, excepted) for table, part in self._parts.items()}
 
     def take(self, other: Spool) -> None:
