@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ecr_source import catalog
 from ecr_source.catalog.schema import column_descriptions
@@ -22,9 +22,14 @@ def write_comments(warehouse: Warehouse, client: SqlClient) -> None:
     """Comments on the tables in the dataset of `client` and on their columns, where they say something else."""
     if not warehouse.comments_query:
         return
-    statements = list(_statements(client, warehouse.comments_query))
-    if statements:
-        client.execute_sql("; ".join(statements))
+    comment(client, _statements(client, warehouse.comments_query))
+
+
+def comment(client: SqlClient, statements: Iterable[str]) -> None:
+    """Executes the statements as one transaction: DuckDB takes twice as long to commit each, and syncs the file."""
+    if joined := "; ".join(statements):
+        with client.begin_transaction():
+            client.execute_sql(joined)
 
 
 def _statements(client: SqlClient, listing: str) -> Iterator[str]:

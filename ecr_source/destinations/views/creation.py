@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dlt.destinations.exceptions import DatabaseException
 
 from ecr_source.catalog import EXTRACTION_SCOPES
+from ecr_source.destinations.comments import comment
 from ecr_source.destinations.views.composition import Loaded, column_meanings
 from ecr_source.destinations.views.definition import View, views
 from ecr_source.destinations.views.dialect import Spelling
@@ -15,7 +16,7 @@ from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
 _LOGGER = logging.getLogger(__name__)
 
-_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+_COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
 _MODE = "SELECT mode FROM {} ORDER BY started_at DESC LIMIT 1"
 
 
@@ -28,6 +29,7 @@ def create_views(warehouse: Warehouse, client: SqlClient, parameters: Mapping[st
     loaded = _loaded_into(warehouse, client, parameters)
     there = warehouse.stored_views(client)
     spelling = Spelling(warehouse.dialect, client.make_qualified_table_name)
+    made: dict[str, str] = {}
     for view in views().values():
         if view.is_part:
             continue
@@ -35,8 +37,10 @@ def create_views(warehouse: Warehouse, client: SqlClient, parameters: Mapping[st
         if not is_ours or loaded.missing(view):
             continue
         fingerprint = loaded.fingerprint(view)
-        if fingerprint not in text:
-            _replace(warehouse, client, view, loaded.query(view, spelling), fingerprint)
+        if fingerprint not in text and _replace(warehouse, client, view, loaded.query(view, spelling), fingerprint):
+            made[view.name] = fingerprint
+    if warehouse.comments_query and made:
+        comment(client, _comments(client, made))
 
 
 def _loaded_into(warehouse: Warehouse, client: SqlClient, parameters: Mapping[str, float]) -> Loaded:
@@ -46,7 +50,8 @@ def _loaded_into(warehouse: Warehouse, client: SqlClient, parameters: Mapping[st
     return Loaded(client.dataset_name, tables, [mode for (mode,) in modes or ()] == ["incremental"], parameters)
 
 
-def _replace(warehouse: Warehouse, client: SqlClient, view: View, query: str, fingerprint: str) -> None:
+def _replace(warehouse: Warehouse, client: SqlClient, view: View, query: str, fingerprint: str) -> bool:
+    """Whether the view could be made."""
     name = client.make_qualified_table_name(view.name)
     statement = warehouse.view_statement(name, query, view.description, fingerprint)
     try:
@@ -54,12 +59,10 @@ def _replace(warehouse: Warehouse, client: SqlClient, view: View, query: str, fi
     except DatabaseException as error:
         if warehouse.replaces_columns:
             _LOGGER.warning("the view %s is not made: %s", view.name, " ".join(str(error).split()))
-            return
+            return False
         # Whom it was granted to is lost with it.
-        if not _made_anew(client, name, statement):
-            return
-    if warehouse.comments_query:
-        client.execute_sql("; ".join(_comments(client, view, f" [{fingerprint}]")))
+        return _made_anew(client, name, statement)
+    return True
 
 
 def _made_anew(client: SqlClient, view: str, statement: str) -> bool:
@@ -73,11 +76,16 @@ def _made_anew(client: SqlClient, view: str, statement: str) -> bool:
     return True
 
 
-def _comments(client: SqlClient, view: View, mark: str) -> Iterator[str]:
-    literal, name = client.capabilities.escape_literal, client.make_qualified_table_name(view.name)
-    columns = client.execute_sql(_COLUMNS, client.dataset_name, view.name) or ()
-    meanings = column_meanings(view)
-    for (column,) in columns:
-        if column in meanings:
-            yield f"COMMENT ON COLUMN {name}.{client.escape_column_name(column)} IS {literal(meanings[column])}"
-    yield f"COMMENT ON VIEW {name} IS {literal(view.description + mark)}"
+def _comments(client: SqlClient, fingerprints: Mapping[str, str]) -> Iterator[str]:
+    """What the views of these names and their columns mean, and by which fingerprint each was made."""
+    literal, column_named = client.capabilities.escape_literal, client.escape_column_name
+    columns: dict[str, list[str]] = {}
+    for view_name, column in client.execute_sql(_COLUMNS, client.dataset_name) or ():
+        columns.setdefault(view_name, []).append(column)
+    for view_name, fingerprint in fingerprints.items():
+        view, name = views()[view_name], client.make_qualified_table_name(view_name)
+        meanings = column_meanings(view)
+        for column in columns.get(view_name, ()):
+            if column in meanings:
+                yield f"COMMENT ON COLUMN {name}.{column_named(column)} IS {literal(meanings[column])}"
+        yield f"COMMENT ON VIEW {name} IS {literal(f'{view.description} [{fingerprint}]')}"
