@@ -22,18 +22,19 @@ BY_NAME = {**SECTIONS, **growth.ON_REQUEST}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", choices=BY_NAME, help="write this section anew; repeatable")
-    parser.add_argument("--rounds", type=int, help="by default 5 for repositories, else 3")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs/performance.md")
+    parser.add_argument("--only", action="append", choices=BY_NAME, help="measure this section anew; repeatable")
+    parser.add_argument("--rounds", type=int, help="by default those of each section, 1 to 5")
+    parser.add_argument("--page", action="store_true", help="measure nothing: write the page of the numbers anew")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="the folder of the numbers and the page")
     arguments = parser.parse_args()
-    if arguments.only and page.is_measured_elsewhere(arguments.output):
-        parser.error(f"{arguments.output} was measured on another machine or with other versions: write all of it anew")
-    chosen = [BY_NAME[name] for name in arguments.only or SECTIONS]
-    bodies = {section.title: section.measured(arguments.rounds or section.rounds) for section in chosen}
-    titles = [section.title for section in SECTIONS.values()]
-    page.write(arguments.output, titles, bodies, keep=bool(arguments.only))
-    print("\n".join(bodies.values()))
-    print(f"wrote {arguments.output}")
+    measured = page.known(arguments.output) if arguments.only or arguments.page else {}
+    for name in [] if arguments.page else arguments.only or SECTIONS:
+        section = BY_NAME[name]
+        measured[section.title] = section.measured(arguments.rounds or section.rounds)
+        page.note(arguments.output, measured)
+    for file, text in page.files(measured, SECTIONS.values()).items():
+        (arguments.output / file).write_text(text)
+    print(f"wrote {arguments.output / page.PAGE}")
 
 
 if __name__ == "__main__":

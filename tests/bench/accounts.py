@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from tests.bench.page import Row, Section
+from tests.bench.page import Column, Row, Section
 from tests.bench.process import ECR_SOURCE, endpoint, environment, measure
 
 ACCOUNTS = 16
@@ -76,8 +76,7 @@ def _row(in_flight: int, rounds: int) -> Row:
     share = statistics.median(many.share_of(in_flight) for many, _ in runs)
     peak = max(many.megabytes for many, _ in runs)
     of_one = statistics.median(many.megabytes / one.megabytes for many, one in runs)
-    numbers = [f"{seconds:.1f}", f"{share:.0%}", f"{peak:.0f}", f"{of_one:.2f}"]
-    return [f"{in_flight}", f"{first.scopes}", f"{first.calls:,}", *numbers]
+    return [in_flight, first.scopes, first.calls, seconds, share, peak, of_one]
 
 
 SECTIONS = {
@@ -87,7 +86,15 @@ SECTIONS = {
         f" repositories in each, from an endpoint that takes {LATENCY * 1000:.0f} ms for each call; {{rounds}} runs."
         " The ideal is `--max-in-flight` calls in each of these times; the last column compares the memory with that of"
         " reading one scope with the same bound. Aimed at: 80 % of the ideal, 1.5 times the memory.",
-        ("in flight", "scopes", "calls", "seconds of reading", "of the ideal", "peak, MB", "of one scope"),
+        (
+            Column("in flight"),
+            Column("scopes"),
+            Column("calls", "{:,}"),
+            Column("seconds of reading", "{:.1f}"),
+            Column("of the ideal", "{:.0%}"),
+            Column("peak, MB", "{:.0f}"),
+            Column("times the peak of one scope", "{:.2f}"),
+        ),
         3,
         _rows,
     ),

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.page import Row, Section
+from tests.bench.page import Cell, Column, Row, Section
+from tests.bench.pictures import Picture
 from tests.bench.process import ROOT, Measurement, endpoint, environment, measure
 
 OTHERS = str(ROOT / ".venv-bench/bin/python")
@@ -34,6 +35,11 @@ LATENCIES = (0, 5, 30)
 """Milliseconds that each answer takes: of a machine beside the region, and of one that is not."""
 FAR = (500, 100)
 LIST_IMAGES = (OURS, "boto3 + pandas + DuckDB", "Cloud Custodian + DuckDB")
+
+SIZES = (100, 1_000, 10_000)
+OF_EACH = 10
+"""Images in each repository."""
+LIST_IMAGES_OF_SIZES = (OURS, "plain dlt", *LIST_IMAGES[1:], "the floor")
 
 
 @dataclass(frozen=True)
@@ -60,19 +66,36 @@ class Contest:
         return runs
 
 
+def _images_from_afar(contenders: tuple[str, ...], repositories: int, images: int, latency: int) -> Contest:
+    """The listing of all images, from an endpoint whose answers take so many milliseconds."""
+    size = ("--repositories", repositories, "--images", images)
+    return Contest("images", contenders, (*size, "--latency", latency / 1000))
+
+
+def _sizes(rounds: int) -> list[Row]:
+    """A row for each contender, size and latency."""
+    return [
+        [name, latency, size, *_far_cells(runs[name], runs[OURS]), max(one.megabytes for one in runs[name])]
+        for latency in LATENCIES
+        for size in SIZES
+        for runs in [_images_from_afar(LIST_IMAGES_OF_SIZES, size, OF_EACH, latency).runs(rounds)]
+        for name in runs
+    ]
+
+
 def _far(rounds: int) -> list[Row]:
     """A row for each contender, with its seconds at each latency."""
-    contests = [
-        Contest("images", LIST_IMAGES, ("--repositories", FAR[0], "--images", FAR[1], "--latency", latency / 1000))
-        for latency in LATENCIES
-    ]
-    runs = [contest.runs(rounds) for contest in contests]
+    runs = [_images_from_afar(LIST_IMAGES, *FAR, latency).runs(rounds) for latency in LATENCIES]
     return [[name, *(cell for at in runs for cell in _far_cells(at[name], at[OURS]))] for name in LIST_IMAGES]
 
 
-def _far_cells(runs: list[Measurement], ours: list[Measurement]) -> list[str]:
+def _far_columns(latency: int) -> tuple[Column, Column]:
+    return Column(f"{latency} ms, s", "{:.1f}"), Column(f"times {OURS} at {latency} ms", "{:.2f}")
+
+
+def _far_cells(runs: list[Measurement], ours: list[Measurement]) -> list[Cell]:
     seconds = [run.seconds for run in runs]
-    return [f"{statistics.median(seconds):.1f}", f"{_ratio(seconds, [run.seconds for run in ours]):.2f}"]
+    return [statistics.median(seconds), _ratio(seconds, [run.seconds for run in ours])]
 
 
 def _measure(name: str, function: str, url: str) -> Measurement:
@@ -87,11 +110,11 @@ def _row(name: str, runs: list[Measurement], ours: list[Measurement]) -> Row:
     after, our_after = _after_imports(runs), _after_imports(ours)
     return [
         name,
-        f"{statistics.median(seconds):.1f} ({min(seconds):.1f}–{max(seconds):.1f})",
-        f"{_ratio(seconds, our_seconds):.2f}",
-        f"{statistics.median(after):.1f}",
-        f"{_ratio(after, our_after):.2f}",
-        f"{max(run.megabytes for run in runs):.0f}",
+        [statistics.median(seconds), min(seconds), max(seconds)],
+        _ratio(seconds, our_seconds),
+        statistics.median(after),
+        _ratio(after, our_after),
+        max(run.megabytes for run in runs),
     ]
 
 
@@ -105,7 +128,14 @@ def _ratio(values: Iterable[float], ours: Iterable[float]) -> float:
     return statistics.median(value / our for value, our in zip(values, ours, strict=True))
 
 
-HEADER = ("", "whole process, s", f"times {OURS}", "after imports, s", f"times {OURS}", "peak, MB")
+HEADER = (
+    Column("contender"),
+    Column("whole process, s", "{:.1f} ({:.1f}–{:.1f})"),
+    Column(f"times {OURS}", "{:.2f}"),
+    Column("after imports, s", "{:.1f}"),
+    Column(f"times {OURS}, after imports", "{:.2f}"),
+    Column("peak, MB", "{:.0f}"),
+)
 
 COLUMNS = (
     "*Whole process* is what one waits for (in brackets the fastest and the slowest run); *after imports* leaves out"
@@ -131,13 +161,41 @@ SECTIONS = {
         3,
         Contest("images", (OURS, "plain dlt", "the floor"), ("--repositories", IMAGES[0], "--images", IMAGES[1])).rows,
     ),
+    "sizes": Section(
+        "Images as registries grow",
+        f"Repositories of {OF_EACH} images each into a new database; whole process, rounds: {{rounds}}, the contenders"
+        " in turn. What they do is not the same: *the floor* and ecr-source ask 8 and up to 32 repositories at a time,"
+        " the others one after the other, as their own documentation shows; plain dlt keeps state and merges by a key"
+        " which has to be known; the script and Cloud Custodian replace all that there was, and know nothing of"
+        " failures in between; ecr-source alone also loads tags and notes what it read. Cloud Custodian resolves more"
+        " of an account than images, for which it is made. The AWS CLI lists the images of one repository a process.",
+        (
+            Column("contender"),
+            Column("answers take, ms"),
+            Column("repositories", "{:,}"),
+            Column("whole process, s", "{:.1f}"),
+            Column(f"times {OURS}", "{:.2f}"),
+            Column("peak, MB", "{:.0f}"),
+        ),
+        1,
+        _sizes,
+        Picture(
+            "performance-sizes.svg",
+            "The seconds of each contender over the number of repositories, a panel for each latency.",
+            x="repositories",
+            y="whole process, s",
+            by=["contender"],
+            panels="answers take, ms",
+            panel_text="answers take {} ms",
+        ),
+    ),
     "far": Section(
         "Images from afar",
         f"{FAR[0]} repositories of {FAR[1]} images each into a new database, where each answer takes so many"
         " milliseconds; whole process, {rounds} runs of each contender, in turn. The other ways ask one repository"
         " after the other. *boto3 + pandas + DuckDB* is the script that one writes first; Cloud Custodian is run with a"
         " policy that filters nothing.",
-        ("", *(title for latency in LATENCIES for title in (f"{latency} ms, s", f"times {OURS}"))),
+        (Column("contender"), *(column for latency in LATENCIES for column in _far_columns(latency))),
         3,
         _far,
     ),

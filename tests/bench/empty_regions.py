@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.page import Row, Section
+from tests.bench.page import Column, Row, Section
 from tests.bench.process import ECR_SOURCE, Measurement, endpoint, environment, measure
 from tests.server.regions import ALWAYS_ENABLED
 
@@ -47,10 +47,10 @@ def _rows(rounds: int) -> list[Row]:
 def _numbers(measured: Sequence[Measurement], floor: Sequence[Measurement]) -> Row:
     times = [one.seconds / least.seconds for one, least in zip(measured, floor, strict=True)]
     return [
-        f"{statistics.median(one.seconds for one in measured):.2f}",
-        f"{statistics.median(one.of_processor for one in measured):.2f}",
-        f"{statistics.median(times):.2f}",
-        f"{max(one.megabytes for one in measured):.0f}",
+        statistics.median(one.seconds for one in measured),
+        statistics.median(one.of_processor for one in measured),
+        statistics.median(times),
+        max(one.megabytes for one in measured),
     ]
 
 
@@ -60,7 +60,13 @@ SECTIONS = {
         "The default tables of regions in which there is nothing, read a second time, whole process; {rounds} rounds."
         " Beside it dlt alone, which writes a row into as many tables, asks nobody, and compares nothing with what is"
         " there. Aimed at: 1.4 times plain dlt for one region, 1.5 times that for 17.",
-        ("contender", "seconds", "of processor", "times plain dlt", "peak, MB"),
+        (
+            Column("contender"),
+            Column("seconds", "{:.2f}"),
+            Column("of processor", "{:.2f}"),
+            Column("times plain dlt", "{:.2f}"),
+            Column("peak, MB", "{:.0f}"),
+        ),
         5,
         _rows,
     ),

@@ -12,7 +12,7 @@ from typing import Any
 
 from ecr_source.destinations.reading import DatasetReader
 from tests.bench.large_registry import Size, copy_to_postgres, make_registry, open_registry
-from tests.bench.page import Row, Section
+from tests.bench.page import Cell, Column, Row, Section
 from tests.postgres import postgres_server
 from tests.warehouse import DuckDbFile, PostgresDatabase
 
@@ -81,12 +81,12 @@ def _row(statement: Statement, duckdb: DatasetReader, postgres: DatasetReader, r
     [counts] = _asked(duckdb, statement.full)
     full, of_postgres = (_seconds(reader, statement.full, rounds) for reader in (duckdb, postgres))
     filtered = [
-        f"{_seconds(reader, statement.filtered, rounds).wall:.2f}" if statement.filtered else ""
+        _seconds(reader, statement.filtered, rounds).wall if statement.filtered else None
         for reader in (duckdb, postgres)
     ]
-    numbers = [f"{full.wall:.1f}", f"{full.processor:.1f}", filtered[0], f"{of_postgres.wall:.1f}", filtered[1]]
+    numbers: list[Cell] = [full.wall, full.processor, filtered[0], of_postgres.wall, filtered[1]]
     print(statement.name, *numbers, flush=True)
-    return [statement.name, f"{counts['counted']:,}", *numbers]
+    return [statement.name, counts["counted"], *numbers]
 
 
 def _seconds(reader: DatasetReader, sql: str, rounds: int) -> Seconds:
@@ -114,13 +114,13 @@ SECTIONS = {
         " two tables, and no view that tells of each image and its scan can be faster. Aimed at: 2 s in full and 0.2 s"
         " for one repository in DuckDB, 10 s in full in Postgres.",
         (
-            "view",
-            "rows",
-            "DuckDB, s",
-            "processor, s",
-            "one repository, s",
-            "Postgres, s",
-            "one repository, s",
+            Column("view"),
+            Column("rows", "{:,}"),
+            Column("DuckDB, s", "{:.1f}"),
+            Column("processor, s", "{:.1f}"),
+            Column("one repository, s", "{:.2f}"),
+            Column("Postgres, s", "{:.1f}"),
+            Column("one repository in Postgres, s", "{:.2f}"),
         ),
         3,
         _rows,
