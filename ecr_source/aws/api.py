@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -65,10 +64,10 @@ class Usage:
 class Api:
     """Calls the operations of one scope at the rate that the service grants, and counts what they cost.
 
-    The first call of an operation is botocore's; libcurl sends what follows. What it gets no clean answer to is asked
-    again through botocore, with botocore's retries. Response bodies are decoded into Arrow, not by botocore's parser,
-    which is thirty times slower, drops members that its model does not know and turns timestamps into local time. Safe
-    to use from several threads.
+    libcurl sends the requests that botocore makes. What it gets no clean answer to is asked again through botocore,
+    with botocore's retries. Response bodies are decoded into Arrow, not by botocore's parser, which is thirty times
+    slower, drops members that its model does not know and turns timestamps into local time. Safe to use from several
+    threads.
     """
 
     connection: Connection
@@ -82,10 +81,10 @@ class Api:
 
     def __post_init__(self) -> None:
         for name, client in self.connection.clients.items():
+            self.connection.repeated.withhold(client, name)
             service = client.meta.service_model.service_id.hyphenize()
             hooks: dict[str, Callable[..., None]] = {
                 f"request-created.{service}": self._before_request,
-                f"before-sign.{service}": partial(self.connection.repeated.remember, name),
                 f"before-parse.{service}": take_body,
                 f"response-received.{service}": self._after_response,
             }
@@ -225,7 +224,7 @@ class Api:
         Raises:
             MalformedResponse: a response does not have the shape of the service model.
         """
-        model = self.connection.clients[operation.service].meta.service_model.operation_model(operation.name)
+        model = operation_model(operation.service, operation.name)
         tables: list[pa.Table] = []
         bodies: list[bytes] = []
         for response in responses:
@@ -302,14 +301,14 @@ class Api:
 
         Raises:
             ClientError: an error that another attempt does not change.
-            ParamValidationError: the service model does not allow the parameters.
+            BotoCoreError: the service model does not allow the parameters, or there is no such endpoint.
         """
         requests = self.connection.repeated
-        if not requests.can_send(operation):
+        if not requests.can_send(self.connection.clients[operation.service], operation, parameters):
             return None
-        body = requests.serialized(operation, parameters)
+        request = requests.serialized(operation, parameters)
         sent_at = self._sending(operation.name)
-        answer = requests.send(operation, body)
+        answer = requests.send(operation.service, request)
         try:
             if answer is not None:
                 response = response_of(*answer, operation_model(operation.service, operation.name))

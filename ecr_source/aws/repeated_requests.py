@@ -1,20 +1,25 @@
-"""Requests that botocore has made once are signed and sent by libcurl from then on, with other parameters.
+"""Requests that botocore makes once for a service are signed and sent by libcurl, with other parameters.
 
 A call through botocore takes 1.5 to 2 ms of processor time, most of it in its HTTP session and its events; libcurl,
 whose signature is the same, takes 0.2 ms. What differs from request to request, or from user to user, is botocore's
-still: it serializes parameters, renews credentials, and chooses the endpoint, the proxy and the certificates.
+still: it serializes parameters, renews credentials, and chooses the endpoint, the proxy and the certificates. These it
+chooses while it rehearses the first call: it makes the request, and no request is sent.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botocore.awsrequest import AWSRequest
+from botocore import xform_name
+from botocore.awsrequest import AWSRequest, AWSResponse, create_request_object
+from botocore.client import BaseClient
+from botocore.compat import HTTPHeaders
 from botocore.credentials import ReadOnlyCredentials
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.httpsession import get_cert_path
@@ -31,17 +36,16 @@ if TYPE_CHECKING:
     from pycurl import Curl
 
 _SIGNATURE = "v4"
+_SERIALIZED = ("x-amz-target", "content-type")
+"""The headers that the serializers of these protocols give."""
 _PROTOCOLS = {"json", "rest-json"}
 # Where so many in a row get no answer, something between here and there lets only botocore through.
 _UNANSWERED = 3
 
-# The user agent is not signed, because proxies change it; the others count the attempts of one call.
-_NOT_SIGNED = {"user-agent", "amz-sdk-invocation-id", "amz-sdk-request"}
-
 
 @dataclass(frozen=True)
-class _Request:
-    """What is the same in all requests of one operation."""
+class _Way:
+    """What is the same in all requests to one service."""
 
     url: str
     headers: Mapping[str, str]
@@ -68,73 +72,89 @@ class RepeatedRequests:
 
     def __init__(self, ca_bundle: str | None = None) -> None:
         self._ca_bundle = ca_bundle or str(get_cert_path(True))
-        self._requests: dict[tuple[str, str], _Request] = {}
+        self._ways: dict[str, _Way | None] = {}  # None: botocore has to send what goes to this service
+        self._rehearsing = threading.local()
         self._idle: deque[Curl] = deque()
         self._unanswered = 0
 
-    def remember(
+    def withhold(self, client: BaseClient, service: str) -> None:
+        """From now on keeps what the client is to rehearse from being sent; others go their way."""
+        event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
+        name = f"ecr-source-{event}"
+        # In the place of that of an earlier scope, and behind those of botocore, which add to the request.
+        client.meta.events.unregister(event, unique_id=name)
+        handler: Callable[..., Any] = partial(self._withheld, service)
+        client.meta.events.register_last(event, handler, unique_id=name)
+
+    def can_send(self, client: BaseClient, operation: Operation, parameters: Mapping[str, object]) -> bool:
+        """Whether requests of `operation` are made as all of the service are, and get an answer.
+
+        The first time the client rehearses the call with these parameters.
+
+        Raises:
+            BotoCoreError: the service model does not allow the parameters, or there is no such endpoint.
+        """
+        if self._unanswered >= _UNANSWERED or not _is_as_all_are(operation.service, operation.name):
+            return False
+        if operation.service not in self._ways:
+            self._rehearsing.is_under_way = True
+            try:
+                getattr(client, xform_name(operation.name))(**parameters)
+            finally:
+                self._rehearsing.is_under_way = False
+        return self._ways.get(operation.service) is not None
+
+    def _withheld(
         self,
         service: str,
-        request: AWSRequest,
-        signing_name: str,
-        region_name: str,
-        signature_version: str,
+        params: dict[str, Any],
         request_signer: RequestSigner,
-        operation_name: str,
+        context: Mapping[str, Any],
         **_: object,
-    ) -> None:
-        """Remembers a request to `service` that botocore is about to sign: a handler of its event `before-sign`."""
-        if (service, operation_name) in self._requests or signature_version != _SIGNATURE or _is_answered_here(request):
-            return
-        url = str(request.url)
-        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-        self._requests[service, operation_name] = _Request(
-            url=url,
-            headers={name: value for name, value in headers.items() if name not in _NOT_SIGNED},
-            user_agent=headers["user-agent"],
-            signer=request_signer,
-            signing_name=signing_name,
-            region=request.context.get("signing", {}).get("region", region_name),
-            proxy=get_environ_proxies(url).get(urlsplit(url).scheme, ""),
-        )
+    ) -> tuple[AWSResponse, dict[str, Any]] | None:
+        """An answer in the place of the service's, to a call that is rehearsed, of which the way is remembered."""
+        if not getattr(self._rehearsing, "is_under_way", False):
+            return None
+        version = context.get("auth_type") or request_signer.signature_version
+        is_sent_here = version == _SIGNATURE and not _is_answered_here(create_request_object(params))
+        self._ways[service] = _way(params, request_signer, context.get("signing", {})) if is_sent_here else None
+        return AWSResponse(params["url"], 200, HTTPHeaders(), None), {}
 
-    def can_send(self, operation: Operation) -> bool:
-        """Whether a request of `operation` was remembered, another one differs in its body only, and gets an answer."""
-        name = (operation.service, operation.name)
-        return name in self._requests and _is_all_in_the_body(*name) and self._unanswered < _UNANSWERED
-
-    def serialized(self, operation: Operation, parameters: Mapping[str, object]) -> bytes:
-        """The body of a request with these parameters.
+    def serialized(self, operation: Operation, parameters: Mapping[str, object]) -> Mapping[str, Any]:
+        """A request with these parameters as botocore serializes it: its `url_path`, `headers` and `body`.
 
         Raises:
             ParamValidationError: the service model does not allow them.
         """
         model = operation_model(operation.service, operation.name)
-        body: bytes = _serializer(model.service_model.resolved_protocol).serialize_to_request(parameters, model)["body"]
-        return body
+        request: dict[str, Any] = _serializer(model.service_model.resolved_protocol).serialize_to_request(
+            parameters, model
+        )
+        return request
 
-    def send(self, operation: Operation, body: bytes) -> tuple[int, bytes] | None:
-        """The status and the body of the answer; None where there was no whole answer.
+    def send(self, service: str, serialized: Mapping[str, Any]) -> tuple[int, bytes] | None:
+        """The status and the body of the answer to a `serialized` request; None where there was no whole answer.
 
         Raises:
             the errors of botocore, where credentials have ended and cannot be renewed.
         """
         import pycurl
 
-        request = self._requests[operation.service, operation.name]
-        credentials = request.credentials()
-        headers = [f"{name}: {value}" for name, value in request.headers.items()]
+        way = self._ways[service]
+        assert way is not None, "can_send is asked first"
+        credentials = way.credentials()
+        headers = [f"{name}: {value}" for name, value in {**way.headers, **serialized["headers"]}.items()]
         if credentials.token:
             headers.append(f"x-amz-security-token: {credentials.token}")
         curl = self._connection()
-        curl.setopt(pycurl.URL, request.url)
-        curl.setopt(pycurl.PROXY, request.proxy)
-        curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{request.region}:{request.signing_name}")
+        curl.setopt(pycurl.URL, way.url + _own_path(serialized))
+        curl.setopt(pycurl.PROXY, way.proxy)
+        curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{way.region}:{way.signing_name}")
         curl.setopt(pycurl.USERNAME, credentials.access_key)
         curl.setopt(pycurl.PASSWORD, credentials.secret_key)
         curl.setopt(pycurl.HTTPHEADER, headers)
-        curl.setopt(pycurl.USERAGENT, request.user_agent)
-        curl.setopt(pycurl.POSTFIELDS, body)
+        curl.setopt(pycurl.USERAGENT, way.user_agent)
+        curl.setopt(pycurl.POSTFIELDS, serialized["body"])
         try:
             answer = curl.perform_rb()
         except pycurl.error:
@@ -172,15 +192,38 @@ def _opened(ca_bundle: str) -> Curl:
     return curl
 
 
+def _way(request: Mapping[str, Any], signer: RequestSigner, signing: Mapping[str, str]) -> _Way:
+    """How a `request` that botocore made goes, without what its serializer says of each."""
+    url = str(request["url"]).removesuffix(_own_path(request))
+    headers = {name.lower(): _text(value) for name, value in request["headers"].items()}
+    user_agent = headers.pop("user-agent")  # proxies change it: it is not signed
+    return _Way(
+        url=url,
+        headers={name: value for name, value in headers.items() if name not in _SERIALIZED},
+        user_agent=user_agent,
+        signer=signer,
+        signing_name=signing.get("signing_name", signer.signing_name),
+        region=signing.get("region", signer.region_name),
+        proxy=get_environ_proxies(url).get(urlsplit(url).scheme, ""),
+    )
+
+
+def _own_path(request: Mapping[str, Any]) -> str:
+    """What the operation of a request adds to the URL of the service."""
+    return str(request["url_path"]).removesuffix("/")
+
+
 @cache
-def _is_all_in_the_body(service: str, operation_name: str) -> bool:
-    """Whether nothing of the parameters of an operation stands in the URL or the headers."""
+def _is_as_all_are(service: str, operation_name: str) -> bool:
+    """Whether requests of an operation go where all of the service go, and have all parameters in the body."""
     model = operation_model(service, operation_name)
     members = model.input_shape.members.values() if model.input_shape else ()
     return (
         model.http["method"] == "POST"
         and model.service_model.resolved_protocol in _PROTOCOLS
         and not any("location" in member.serialization for member in members)
+        and not (model.endpoint or model.static_context_parameters or model.context_parameters)
+        and not (model.operation_context_parameters or model.auth or model.auth_type)
     )
 
 

@@ -42,5 +42,10 @@ def hearing(server: HttpServer) -> Heard:
     return heard
 
 
+def by_botocore(api: Api) -> None:
+    """Lists repositories as anyone does with the client."""
+    api.connection.clients["ecr"].describe_repositories()  # type: ignore[attr-defined]  # botocore makes the method
+
+
 def is_of_botocore(request: Request) -> bool:
     return b"amz-sdk-request" in request.headers

@@ -15,7 +15,7 @@ import pytest
 
 from ecr_source.aws.repeated_requests import RepeatedRequests
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
-from tests.aws.repeating import connected, hearing, is_of_botocore
+from tests.aws.repeating import by_botocore, connected, hearing, is_of_botocore
 from tests.server.ecr_server import EcrServer
 from tests.server.http_endpoint import HttpServer
 
@@ -34,9 +34,9 @@ def test_the_certificates_that_are_trusted_are_botocores(
         (tmp_path / "config").write_text(f"[default]\nca_bundle = {certificate[0]}\n")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     api = connected(url)
-    for _ in range(2):
-        api.call(DESCRIBE_REPOSITORIES)
-    assert [is_of_botocore(request) for request in heard] == [True, False]
+    api.call(DESCRIBE_REPOSITORIES)
+    by_botocore(api)
+    assert [is_of_botocore(request) for request in heard] == [False, True]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -48,10 +48,11 @@ def test_nobody_else_is_sent_anything(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
     trusting = connected(url)
     trusting.call(DESCRIBE_REPOSITORIES)
-    known = trusting.connection.repeated._requests["ecr", "DescribeRepositories"]
+    known = trusting.connection.repeated._ways["ecr"]
+    assert known is not None
     requests = RepeatedRequests(str(certificate[0]) if host == "localhost" else None)
-    requests._requests["ecr", "DescribeRepositories"] = replace(known, url=url.replace("127.0.0.1", host))
-    assert requests.send(DESCRIBE_REPOSITORIES, b"{}") is None
+    requests._ways["ecr"] = replace(known, url=url.replace("127.0.0.1", host))
+    assert requests.send("ecr", requests.serialized(DESCRIBE_REPOSITORIES, {})) is None
     assert len(heard) == 1
 
 
@@ -66,8 +67,8 @@ def test_the_proxy_of_the_environment_is_asked_where_botocore_asks_it(
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", not_by_proxy)
     api = connected(server.url)
-    for _ in range(2):
-        assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 1
+    assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 1
+    by_botocore(api)
     proxy.shutdown()
     proxy.server_close()
     assert len(heard) == 2
@@ -82,10 +83,10 @@ def test_what_is_encrypted_goes_through_the_proxy_unread(
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:pass%2Fword@127.0.0.1:{tunnel.server_address[1]}")
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
         api = connected(url)
-        for _ in range(2):
-            api.call(DESCRIBE_REPOSITORIES)
+        api.call(DESCRIBE_REPOSITORIES)
+        by_botocore(api)
         api.connection.close()
-    assert [is_of_botocore(request) for request in heard] == [True, False]
+    assert [is_of_botocore(request) for request in heard] == [False, True]
     assert [line.split()[1] for line in tunnel.asked] == [url.removeprefix("https://")] * 2
     assert tunnel.passwords == ["me:pass/word"] * 2
 

@@ -1,9 +1,9 @@
-"""What botocore has sent once libcurl sends again: the same request, to the same place, as safe and as well counted."""
+"""What botocore makes libcurl sends: the same request, to the same place, as safe and as well counted."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from cProfile import Profile
 from dataclasses import replace
@@ -13,13 +13,19 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import xform_name
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.model import ListShape, Shape, StringShape, StructureShape
 from moto import mock_aws
 
+from ecr_source import catalog
 from ecr_source.aws import repeated_requests
 from ecr_source.aws.api import Api
+from ecr_source.aws.repeated_requests import RepeatedRequests
+from ecr_source.catalog.model import botocore_session, operation_model
 from ecr_source.catalog.table import Operation
 from ecr_source.catalog.tables.image import DESCRIBE_IMAGES
 from ecr_source.catalog.tables.image_scans import LIST_FINDINGS
@@ -27,7 +33,7 @@ from ecr_source.catalog.tables.policy import GET_LIFECYCLE_POLICY
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
 from ecr_source.errors import Absent, CallFailed, Denied, Gone
 from ecr_source.redaction import masked
-from tests.aws.repeating import SCOPE, SECRET, TOKEN, Heard, connected, hearing, is_of_botocore
+from tests.aws.repeating import SCOPE, SECRET, TOKEN, Heard, by_botocore, connected, hearing, is_of_botocore
 from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import ACCESS_KEY, CUT, HTML, RESET, THROTTLED, Answer, EcrServer, error
 from tests.server.http_endpoint import Request
@@ -42,30 +48,109 @@ def heard(server: EcrServer) -> Heard:
 
 @pytest.fixture
 def api(server: EcrServer, heard: Heard) -> Iterator[Api]:
-    """An API that has listed repositories once, through botocore."""
+    """An API that has listed repositories once."""
     api = connected(server.url)
     api.call(DESCRIBE_REPOSITORIES)
     yield api
     api.connection.close()
 
 
-def test_the_first_request_of_an_operation_is_botocores_and_the_others_are_not(api: Api, heard: Heard) -> None:
+def test_a_request_is_sent_once_and_botocore_that_makes_it_sends_none(api: Api, heard: Heard) -> None:
     answers = [api.call(DESCRIBE_REPOSITORIES) for _ in range(3)]
-    assert [is_of_botocore(request) for request in heard] == [True, False, False, False]
+    assert [is_of_botocore(request) for request in heard] == [False] * 4
+    assert api.usage_of(DESCRIBE_REPOSITORIES).calls == 4
     assert len({answer.content for answer in answers}) == 1
     assert len(answers[0].member("repositories")) == 2
+
+
+def test_an_operation_goes_the_way_of_another_of_its_service(api: Api, heard: Heard) -> None:
+    with pytest.raises(Absent):
+        api.call(GET_LIFECYCLE_POLICY, repositoryName="team/api")
+    assert [is_of_botocore(request) for request in heard] == [False, False]
+    assert heard[-1].headers[b"x-amz-target"].endswith(b".GetLifecyclePolicy")
+
+
+def test_what_others_ask_of_the_client_is_sent_by_botocore(api: Api, heard: Heard) -> None:
+    by_botocore(api)
+    assert [is_of_botocore(request) for request in heard] == [False, True]
 
 
 @pytest.mark.parametrize("operation", [DESCRIBE_IMAGES, LIST_FINDINGS], ids=str)
 def test_the_request_is_the_one_that_botocore_makes(server: EcrServer, heard: Heard, operation: Operation) -> None:
     parameters = {"repositoryName": "team/api"} if operation is DESCRIBE_IMAGES else {"maxResults": 10}
     api = connected(server.url)
-    for _ in range(2):
-        api.call(operation, **parameters)
+    getattr(api.connection.clients[operation.service], xform_name(operation.name))(**parameters)
+    api.call(operation, **parameters)
     first, second = heard
+    assert (is_of_botocore(first), is_of_botocore(second)) == (True, False)
     told = {b"content-type", b"user-agent", b"x-amz-security-token", b"x-amz-target", b"host"}
     assert (first.method, first.path, first.body) == (second.method, second.path, second.body)
     assert {name: first.headers.get(name) for name in told} == {name: second.headers.get(name) for name in told}
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "AWS_USE_FIPS_ENDPOINT=false",
+        "AWS_USE_FIPS_ENDPOINT=true",
+        "AWS_USE_DUALSTACK_ENDPOINT=true",
+        "AWS_ENDPOINT_URL=http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL=http://127.0.0.1:9/behind/a/path",
+        "AWS_ENDPOINT_URL=http://127.0.0.1:9/behind/a/path/",
+    ],
+)
+def test_every_operation_goes_where_botocore_would_send_it(
+    region: str, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, value = setting.partition("=")
+    monkeypatch.setenv(name, value)
+    operations = {
+        one for one in catalog.operations_of(catalog.TABLES) if repeated_requests._is_as_all_are(one.service, one.name)
+    }
+    for service in sorted({one.service for one in operations}):
+        client: Any = botocore_session().create_client(service, region)
+        requests = RepeatedRequests()
+        requests.withhold(client, service)
+        of_botocore = kept_from_the_network(client)
+        for operation in sorted((one for one in operations if one.service == service), key=str):
+            parameters = needed(operation_model(service, operation.name).input_shape)
+            assert requests.can_send(client, operation, parameters)
+            way, ours = requests._ways[service], requests.serialized(operation, parameters)
+            assert way is not None
+            getattr(client, xform_name(operation.name))(**parameters)
+            theirs = of_botocore[-1]
+            assert (way.url + repeated_requests._own_path(ours), ours["body"]) == (theirs["url"], theirs["body"])
+            assert in_lower_case({**way.headers, **ours["headers"]}) == in_lower_case(theirs["headers"])
+        assert len(of_botocore) == len([one for one in operations if one.service == service])
+
+
+def kept_from_the_network(client: Any) -> list[dict[str, Any]]:
+    """The requests that botocore will make, and that nobody sends."""
+    made: list[dict[str, Any]] = []
+
+    def keep(params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
+        made.append(params)
+        return AWSResponse(params["url"], 200, HTTPHeaders(), None), {}
+
+    client.meta.events.register_last(f"before-call.{client.meta.service_model.service_id.hyphenize()}", keep)
+    return made
+
+
+def in_lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by their names, without the user agent, which tells who asks."""
+    return {name.lower(): value for name, value in headers.items() if name.lower() != "user-agent"}
+
+
+def needed(shape: Shape | None) -> Any:
+    """The least parameters that the service model allows."""
+    if isinstance(shape, StructureShape):
+        return {name: needed(shape.members[name]) for name in shape.required_members}
+    if isinstance(shape, ListShape):
+        return [needed(shape.member)]
+    if shape is not None and shape.type_name == "integer":
+        return 1
+    return (shape.enum or ["a" * 40])[0] if isinstance(shape, StringShape) else {}
 
 
 @pytest.mark.parametrize("operation", [DESCRIBE_IMAGES, LIST_FINDINGS], ids=str)
@@ -114,7 +199,7 @@ def test_credentials_that_are_renewed_sign_what_follows(server: EcrServer, heard
         assert issued[-1].encode() in heard[-1].headers[b"authorization"]
     assert masked(f"the key {issued[-1]}") == "the key ***"
     assert len({request.headers[b"authorization"].split(b"/")[0] for request in heard}) == 3
-    assert [is_of_botocore(request) for request in heard] == [True, False, False]
+    assert not any(is_of_botocore(request) for request in heard)
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, error("InternalFailure", status=500), RESET, CUT, HTML], ids=str)
@@ -122,8 +207,9 @@ def test_what_gets_no_clean_answer_is_asked_again_through_botocore(
     api: Api, server: EcrServer, heard: Heard, fault: Answer
 ) -> None:
     server.fail(fault, times=1)
+    api.connection.close()  # on a connection that was used before libcurl itself repeats what got no byte
     assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
-    assert [is_of_botocore(request) for request in heard] == [True, False, True]
+    assert [is_of_botocore(request) for request in heard] == [False, False, True]
     usage = api.usage_of(DESCRIBE_REPOSITORIES)
     assert (usage.calls, usage.retried, usage.throttled) == (3, 1, fault is THROTTLED)
     assert server.calls["DescribeRepositories"] == 3
@@ -144,10 +230,12 @@ def test_an_error_that_another_attempt_does_not_change_is_asked_once(
     server.fail(error(code, "no"), times=2)
     with pytest.raises(failure) as repeated:
         api.call(DESCRIBE_REPOSITORIES)
+    by_botocore_alone = connected(server.url)
+    by_botocore_alone.connection.repeated._ways["ecr"] = None
     with pytest.raises(failure) as of_botocore:
-        connected(server.url).call(DESCRIBE_REPOSITORIES)
+        by_botocore_alone.call(DESCRIBE_REPOSITORIES)
     assert str(repeated.value) == str(of_botocore.value)
-    assert [is_of_botocore(request) for request in heard] == [True, False, True]
+    assert [is_of_botocore(request) for request in heard] == [False, False, True]
 
 
 def test_what_the_service_model_does_not_allow_is_not_sent(api: Api, heard: Heard) -> None:
@@ -176,10 +264,11 @@ def test_a_table_of_what_is_absent_is_asked_once_for_each(api: Api, server: EcrS
 def test_an_endpoint_that_does_not_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
     monkeypatch.setattr(repeated_requests, "READ_TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        known = api.connection.repeated._requests["ecr", "DescribeRepositories"]
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        api.connection.repeated._requests["ecr", "DescribeRepositories"] = replace(known, url=url)
-        assert api.connection.repeated.send(DESCRIBE_REPOSITORIES, b"{}") is None
+        requests = api.connection.repeated
+        known = requests._ways["ecr"]
+        assert known is not None
+        requests._ways["ecr"] = replace(known, url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert requests.send("ecr", requests.serialized(DESCRIBE_REPOSITORIES, {})) is None
     assert len(api.call(DESCRIBE_REPOSITORIES).member("repositories")) == 2
 
 
@@ -214,7 +303,7 @@ def test_nothing_is_sent_past_what_stands_in_the_place_of_the_network() -> None:
         api = connected(None)
         answers = [api.call(DESCRIBE_REPOSITORIES) for _ in range(2)]
     assert [len(answer.member("repositories")) for answer in answers] == [1, 1]
-    assert not api.connection.repeated.can_send(DESCRIBE_REPOSITORIES)
+    assert not api.connection.repeated.can_send(api.connection.clients["ecr"], DESCRIBE_REPOSITORIES, {})
 
 
 def test_a_call_costs_a_tenth_of_the_work_that_botocore_makes_of_it(api: Api) -> None:
