@@ -8,6 +8,7 @@ Imports the root only.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.table import Operation, RunTable, Table
@@ -166,9 +167,14 @@ def operations_of(tables: Iterable[Table], without: Collection[Operation] = ()) 
             if operation in without:
                 continue
             if operation.parent is not None:
-                found.update(dict.fromkeys(operations_of([operation.parent])))
+                found.update(dict.fromkeys(_operations_of(operation.parent)))
             found[operation] = None
     return list(found)
+
+
+@cache
+def _operations_of(table: Table) -> tuple[Operation, ...]:
+    return tuple(operations_of([table]))
 
 
 def called_for(table: Table, without: Collection[Operation] = ()) -> list[Operation]:

@@ -135,7 +135,7 @@ class ScopeWalk:
             self._readings[operation].finish()
 
     def _begin(self, operation: Operation) -> Reading:
-        tables = [table for table in self._spooled() if operation in table.operations]
+        tables = [table for table in self._spooled if operation in table.operations]
         # Tables of single images and the record of what was asked are loaded together, or none of them is.
         is_of_images = any(table.is_asked_again for table in tables)
         self._readings[operation] = Reading(
@@ -155,6 +155,7 @@ class ScopeWalk:
         if table in self._tables:  # others only say what else to ask
             self._selection.observer.rows_read(self._api.scope, table, rows)
 
+    @cached_property
     def _spooled(self) -> list[Table]:
         """The tables that are loaded, and those whose rows say what else to ask."""
         operations = catalog.operations_of(self._tables, self._selection.without)

@@ -73,6 +73,7 @@ class LoadWalk:
     _mode: Mode | None = None
     _dataset: Dataset | None = None
     _reads: list[ScopeRead] = field(default_factory=list)
+    _outcome: Outcome | None = None
     _files: Mapping[Table | RunTable, Sequence[TableFile]] = field(default_factory=dict)
 
     @property
@@ -91,16 +92,18 @@ class LoadWalk:
         if self._load_id != self.load_id:
             self._reads = self._walk()
             self._load_id = self.load_id
-            dlt.current.resource_metrics()[OUTCOME] = self.outcome().as_json()
+            # dlt's scd2 takes the time that the id of the load package is.
+            began_at = datetime.fromtimestamp(float(self.load_id), UTC)
+            self._outcome = Outcome.of(self._reads, began_at if isinstance(self.mode, History) else None)
+            dlt.current.resource_metrics()[OUTCOME] = self._outcome.as_json()
             self._compare()
         return self._reads
 
     def outcome(self) -> Outcome:
         """How this load came out."""
-        reads = self.reads()
-        # dlt's scd2 takes the time that the id of the load package is.
-        began_at = datetime.fromtimestamp(float(self.load_id), UTC)
-        return Outcome.of(reads, began_at if isinstance(self.mode, History) else None)
+        self.reads()
+        assert self._outcome
+        return self._outcome
 
     def files(self, table: Table | RunTable) -> Sequence[TableFile]:
         """The rows of `table`, files for each scope and operation; none where they would change nothing."""
