@@ -38,12 +38,16 @@ Row = dict[str, Any]
 
 REGION = "eu-west-1"
 SERVICES = ("ecr", "inspector2", "resourcegroupstaggingapi")
+OF_IMAGES = {table.name for table in catalog.TABLES if table.is_asked_again}
 
 
 class DirectApi(api.Api):
     """Calls that are answered in this process."""
 
     server: EcrServer
+
+    def __post_init__(self) -> None:
+        """Nothing: no client is asked."""
 
     def call(self, operation: Operation, **parameters: object) -> response.Response:
         self.budget.take()
@@ -75,12 +79,12 @@ def merged(rows: Sequence[Row], files: Sequence[TableFile], table: Table | RunTa
     for marker in markers_of(table, files, schema).to_pylist():
         named[marker[table.marked_in]].add(tuple(marker[name] for name in table.replaced_by[-1]))
 
-    def is_named(row: Row, kind: str) -> bool:
+    def stays(row: Row) -> bool:
         full = tuple(row[name] for name in table.replaced_by[-1])
-        lengths = (len(level) for level in table.replaced_by)
-        return any((*full[:length], *[""] * (len(full) - length)) in named[kind] for length in lengths)
+        names = {(*full[: len(level)], *[""] * (len(full) - len(level))) for level in table.replaced_by}
+        return names.isdisjoint(named["read"]) or not names.isdisjoint(named["kept"])
 
-    stay = [row for row in rows if not is_named(row, "read") or is_named(row, "kept")]
+    stay = [row for row in rows if stays(row)]
     return stay + [row for file in files for row in pa.Table.from_batches(file.batches(), schema).to_pylist()]
 
 
@@ -107,8 +111,7 @@ class PlainDataset(Earlier):
 
     def _has_later(self, table: Table | RunTable, began_at: datetime) -> bool:
         """Whether a complete reading that began later is there: of the table, or of any that is asked of images."""
-        of_images = {one.name for one in catalog.TABLES if one.is_asked_again}
-        told_of = of_images if isinstance(table, RunTable) or table.name in of_images else {table.name}
+        told_of = OF_IMAGES if isinstance(table, RunTable) or table.name in OF_IMAGES else {table.name}
         return any(name in told_of and status == COMPLETE and at > began_at for name, status, at, _ in self.ledger)
 
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
