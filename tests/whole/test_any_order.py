@@ -368,7 +368,7 @@ def _answer_directly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ORDERS_GIVEN = os.environ.get("ECR_SOURCE_ORDERS")
-ORDERS = int(ORDERS_GIVEN or 100)
+ORDERS = int(ORDERS_GIVEN or 1_000)
 """How many sequences of changes and runs are played."""
 
 
