@@ -380,6 +380,8 @@ class Reading:
             self.failures.repositories.update(names)
             return
         is_known = pc.is_in(pa.array(images, pa.string()), self._choice.known).to_pylist()
+        assert self._answers.record is not None
+        self._answers.record.keep([row for row, known in zip(rows, is_known, strict=True) if known])
         for row, known in zip(rows, is_known, strict=True):
             if not known:
                 self._answers.add(Answer.without_response(row, NOT_ASKED, asked_at))

@@ -254,6 +254,25 @@ def test_findings_of_a_repository_that_is_not_there_are_noted_once(server: EcrSe
     ]
 
 
+@pytest.mark.parametrize("how", [{"findings_latest": 1}, {"max_calls": 4}])
+def test_where_the_record_lacks_some_images_what_is_not_asked_keeps_its_rows(
+    scanned: EcrServer, load: Load, query: Query, how: dict[str, Any]
+) -> None:
+    """A repository read alone leaves the others unknown to the record of a table that it does not fill."""
+    registry = scanned.registry()
+    registry.scanning_configuration = {"scanType": "ENHANCED", "rules": []}
+    for name, digest in list(registry.scans):
+        registry.scan(name, digest, enhanced=[enhanced_finding("CVE-9", [package("zlib", "1")])])
+    registry.put_image("api", "sha256:never", ["v9"], days_ago(0.1))
+    load(tables=["image_scan_findings"], findings_from="inspector2")
+    load(tables=["image_scans"], findings_latest=1)
+    load(tables=["image_scans"], repositories=["api"])
+    images = "SELECT repository_name, image_digest FROM image_scans ORDER BY ALL"
+    before = query(images)
+    load(tables=["image_scans"], **how)
+    assert query(images) == before
+
+
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
 def test_a_deleted_repository_leaves_no_findings(scanned: EcrServer, load: Load, query: Query, mode: str) -> None:
     load(tables=["findings"], mode=mode)

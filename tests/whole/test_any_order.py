@@ -54,6 +54,7 @@ REFERENCE: dict[str, Callable[..., list[Row]]] = {
     )
 }
 OF_SCANS = ("image_scans", "image_scan_findings", "image_scan_finding_attributes")
+ONE_ROW_AN_IMAGE = {"image_scans", "image_replications"}
 REPOSITORY = {"lifecycle_policy_rules": "owner_name"}
 """The column that names the repository, where it has another name."""
 
@@ -221,8 +222,12 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(selected=SELECTIONS, calls=st.integers(0, 12))
     def run_with_a_budget(self, selected: list[str], calls: int) -> None:
-        self.rows_before()
+        before = self.rows_before()
         self.read(selected, max_calls=calls, without=catalog.not_called("ecr"))
+        for name in ONE_ROW_AN_IMAGE.intersection(selected):
+            there = of_images(self.expected(name)).keys()
+            missing = of_images(before.get(name, [])).keys() - of_images(self.dataset.rows.get(name, [])).keys()
+            assert not missing & there, f"{name} of images that the budget did not reach"
 
     @rule(selected=SELECTIONS, loaded=st.integers(0, 8))
     def run_that_is_killed(self, selected: list[str], loaded: int) -> None:

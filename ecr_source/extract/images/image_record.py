@@ -23,6 +23,7 @@ from ecr_source.extract.rows.spool import Files, TableFile
 from ecr_source.statuses import GONE, UNANSWERED, UNKNOWN
 
 _SCHEMA = arrow_schema(EXTRACTION_IMAGES)
+_SCHEMA_OF_NAMES = pa.schema([_SCHEMA.field(name) for name in IMAGE])
 _LISTED = (*IMAGE, "image_pushed_at", "scan_completed_at", "in_use_count")
 
 _OTHERS = "*"
@@ -51,7 +52,8 @@ class ImageRecord:
         self._is_all_there_is = False
         self._was_loaded = True
         self._others: set[str] = set()
-        self._standing = _SCHEMA.empty_table().select(IMAGE)
+        self._kept: list[pa.Table] = []
+        self._forgotten: list[pa.Table] = []
         self._path = folder / f"{scope.registry_id} {scope.region} {operation} images.parquet"
         self._scope = scope
         self._operation = operation
@@ -59,7 +61,6 @@ class ImageRecord:
         self._for_tables = frozenset(table.name for table in for_tables)
         self._writer = pq.ParquetWriter(self._path, _SCHEMA)
         self._rows = 0
-        self._forgotten = self._standing
         self._lock = threading.Lock()
 
     def add(self, images: Iterable[tuple[Mapping[str, Any], str, datetime]]) -> None:
@@ -95,17 +96,18 @@ class ImageRecord:
         loaded = {table.name for table in filled if parents.earlier.last_read(table, self._scope) != NEVER}
         self._was_loaded = bool(loaded)
         self._others = loaded - self._for_tables
-        self._standing = choice.standing
+        self._kept += [choice.standing, choice.still_out]
         self._gone(_of_repositories_read(choice.gone, parents), self._others, now)
         return choice
 
+    def keep(self, images: Sequence[Mapping[str, Any]]) -> None:
+        """Notes that what is known of these stays as it is, in all tables."""
+        if not self._is_all_there_is:  # else what is not named stays
+            self._kept.append(_named(images))
+
     def forget(self, images: Sequence[Mapping[str, Any]]) -> None:
         """Notes that these are gone from all tables."""
-        names = pa.Table.from_pylist(
-            [{name: image[name] for name in IMAGE} for image in images], self._forgotten.schema
-        )
-        with self._lock:
-            self._forgotten = pa.concat_tables([self._forgotten, names])
+        self._forgotten.append(_named(images))
 
     def _gone(self, answers: pa.Table, others: Collection[str], now: datetime) -> None:
         """Notes that the images of these earlier answers are not listed any more.
@@ -129,7 +131,7 @@ class ImageRecord:
         """The files that are not without effect, and one of the record, each with the images that it stands for.
 
         Where the tables may have rows that the record does not know, as those that Inspector told, they stand for all
-        images of the scope but for those whose answer stands and those that could not be asked.
+        images of the scope but for those whose answer stands and those that were not asked, or could not be.
         """
         repositories = tuple(sorted(named)) if named is not None else None
         is_all_read = repositories is None and not excepted and not self._others
@@ -149,10 +151,11 @@ class ImageRecord:
         all_files: Files = {**files, EXTRACTION_IMAGES: record}
         of_calls = dict(self._of_calls(all_files))
         if not self._is_all_there_is:
-            kept = pa.concat_tables([self._standing, unanswered])
-            read = {table: replace(file, kept_images=kept) for table, file in all_files.items()}
-            return read | {table: replace(file, kept_images=self._standing) for table, file in of_calls.items()}
-        gone = pa.concat_tables([answered, self._forgotten])
+            kept = pa.concat_tables([_SCHEMA_OF_NAMES.empty_table(), *self._kept])
+            kept_or_failed = pa.concat_tables([kept, unanswered])
+            read = {table: replace(file, kept_images=kept_or_failed) for table, file in all_files.items()}
+            return read | {table: replace(file, kept_images=kept) for table, file in of_calls.items()}
+        gone = pa.concat_tables([answered, *self._forgotten])
         read = {table: replace(file, images=gone) for table, file in all_files.items()}
         all_noted = pa.concat_tables([gone, unanswered])
         return _with_effect(read | {table: replace(file, images=all_noted) for table, file in of_calls.items()})
@@ -174,6 +177,11 @@ class ImageRecord:
         with self._lock:
             self._rows += rows.num_rows
             self._writer.write_table(rows)
+
+
+def _named(images: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The names of these images."""
+    return pa.Table.from_pylist([{name: image[name] for name in IMAGE} for image in images], _SCHEMA_OF_NAMES)
 
 
 def _of_repositories_read(answers: pa.Table, parents: Parents) -> pa.Table:

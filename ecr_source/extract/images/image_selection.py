@@ -106,15 +106,17 @@ class Earlier:
 class Choice:
     """The images to ask about, in the order of need, and those that a bound leaves out where that is news.
 
-    A bound says what is asked; it takes away no answer that stands.
+    A bound says what is asked; it takes away no answer that stands. Of those `still_out` it was noted before that a
+    bound leaves them out.
 
-    Of `standing` images (columns `IMAGE`) the answer stands, of the `oldest` since then; `known` are the names, in the
-    registry, of all those to ask of which there is any answer. Of so many `images` so many are `outside`, and without
-    an answer that stands. `gone` are answers for images that are not listed any more.
+    Of `standing` images (columns `IMAGE`, as of `still_out`) the answer stands, of the `oldest` since then; `known` are
+    the names, in the registry, of all those to ask of which there is any answer. Of so many `images` so many are
+    `outside`, and without an answer that stands. `gone` are answers for images that are not listed any more.
     """
 
     ask: pa.Table
     left_out: pa.Table
+    still_out: pa.Table
     images: int
     outside: int
     standing: pa.Table
@@ -155,6 +157,7 @@ def choose(
     return Choice(
         ask=_in_order_of_need(images.filter(wanted), answers.take(position.filter(wanted))),
         left_out=images.filter(pc.and_(outside, pc.invert(was_left_out))),
+        still_out=images.filter(pc.and_(outside, was_left_out)).select(IMAGE),
         images=images.num_rows,
         outside=pc.sum(outside, min_count=0).as_py(),
         standing=images.filter(stands).select(IMAGE),
