@@ -81,7 +81,7 @@ class Api:
 
     def __post_init__(self) -> None:
         for name, client in self.connection.clients.items():
-            self.connection.repeated.withhold(client, name)
+            self.connection.libcurl.withhold(client, name)
             service = client.meta.service_model.service_id.hyphenize()
             hooks: dict[str, Callable[..., None]] = {
                 f"request-created.{service}": self._before_request,
@@ -130,8 +130,8 @@ class Api:
             raise self._lost
         client: BaseClient = self.connection.clients[operation.service]
         try:
-            if repeated := self._repeated(operation, parameters):
-                return repeated
+            if answered := self._by_libcurl(operation, parameters):
+                return answered
             answer = getattr(client, xform_name(operation.name))(**parameters)
         except (ClientError, BotoCoreError, *NOT_RENEWED) as error:
             endpoint = endpoint_of(client)
@@ -296,14 +296,14 @@ class Api:
                 self._rates.setdefault(operation_name, Rate())
         return self._rates[operation_name]
 
-    def _repeated(self, operation: Operation, parameters: Mapping[str, object]) -> Response | None:
+    def _by_libcurl(self, operation: Operation, parameters: Mapping[str, object]) -> Response | None:
         """The response to a request that libcurl sends; None where botocore has to ask, for the first time or again.
 
         Raises:
             ClientError: an error that another attempt does not change.
             BotoCoreError: the service model does not allow the parameters, or there is no such endpoint.
         """
-        requests = self.connection.repeated
+        requests = self.connection.libcurl
         if not requests.can_send(self.connection.clients[operation.service], operation, parameters):
             return None
         request = requests.serialized(operation, parameters)

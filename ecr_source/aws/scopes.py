@@ -13,8 +13,8 @@ from botocore.client import BaseClient
 from ecr_source.aws.access import ALL_REGIONS, Access
 from ecr_source.aws.accounts import Account, Caller, accounts_to_read, identify, inspector_account
 from ecr_source.aws.error_codes import CALL_ERRORS, DENIED_CODES, code_of, message_of
+from ecr_source.aws.libcurl import Libcurl
 from ecr_source.aws.regions import always_enabled, check_region, partition_of, regions_with_ecr
-from ecr_source.aws.repeated_requests import RepeatedRequests
 from ecr_source.aws.sessions import AccountSession, open_session
 from ecr_source.errors import CallFailed, ConfigurationError, Denied
 
@@ -73,11 +73,11 @@ class Connection:
     scope: Scope
     clients: Mapping[str, BaseClient]
     is_own_registry: bool = True
-    repeated: RepeatedRequests = field(default_factory=RepeatedRequests)
+    libcurl: Libcurl = field(default_factory=Libcurl)
 
     def close(self) -> None:
         """Closes what is held open."""
-        self.repeated.close()
+        self.libcurl.close()
         for client in self.clients.values():
             client.close()
 
@@ -107,7 +107,7 @@ class Target:
         clients = self.account.session.clients(self.scope.region, {*self.services} - elsewhere)
         if self.inspector and elsewhere:
             clients |= self.inspector.session.clients(self.scope.region, elsewhere)
-        return Connection(self.scope, clients, self.is_own_registry, RepeatedRequests(self.account.session.ca_bundle))
+        return Connection(self.scope, clients, self.is_own_registry, Libcurl(self.account.session.ca_bundle))
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Self
 
 import pytest
 
-from ecr_source.aws.repeated_requests import RepeatedRequests
+from ecr_source.aws.libcurl import Libcurl
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
-from tests.aws.repeating import by_botocore, connected, hearing, is_of_botocore
+from tests.aws.connecting import by_botocore, connected, hearing, is_of_botocore
 from tests.server.ecr_server import EcrServer
 from tests.server.http_endpoint import HttpServer
 
@@ -48,9 +48,9 @@ def test_nobody_else_is_sent_anything(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
     trusting = connected(url)
     trusting.call(DESCRIBE_REPOSITORIES)
-    known = trusting.connection.repeated._ways["ecr"]
+    known = trusting.connection.libcurl._ways["ecr"]
     assert known is not None
-    requests = RepeatedRequests(str(certificate[0]) if host == "localhost" else None)
+    requests = Libcurl(str(certificate[0]) if host == "localhost" else None)
     requests._ways["ecr"] = replace(known, url=url.replace("127.0.0.1", host))
     assert requests.send("ecr", requests.serialized(DESCRIBE_REPOSITORIES, {})) is None
     assert len(heard) == 1

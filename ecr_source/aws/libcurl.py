@@ -1,4 +1,4 @@
-"""Requests that botocore makes once for a service are signed and sent by libcurl, with other parameters.
+"""Requests as botocore makes them, signed and sent by libcurl.
 
 A call through botocore takes 1.5 to 2 ms of processor time, most of it in its HTTP session and its events; libcurl,
 whose signature is the same, takes 0.2 ms. What differs from request to request, or from user to user, is botocore's
@@ -64,7 +64,7 @@ class _Way:
         return credentials
 
 
-class RepeatedRequests:
+class Libcurl:
     """The requests of one scope that libcurl sends; connections are kept open until `close`.
 
     `ca_bundle` is the file of the certificates that are trusted. Safe to use from several threads.

@@ -1,4 +1,4 @@
-"""An API that repeats requests, and who hears them."""
+"""An API whose requests libcurl sends, and who hears them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from botocore.credentials import Credentials
 
 from ecr_source.aws.access import Access
 from ecr_source.aws.api import Api
-from ecr_source.aws.repeated_requests import RepeatedRequests
+from ecr_source.aws.libcurl import Libcurl
 from ecr_source.aws.scopes import Connection, Scope
 from ecr_source.aws.sessions import AccountSession
 from tests.server.accounts import ACCOUNT
@@ -25,8 +25,8 @@ def connected(url: str | None, credentials: Credentials | None = None) -> Api:
     """The API of a scope, whose clients are made as those of a run are."""
     access = Access((SCOPE.region,), endpoint_url=url)
     session = AccountSession(access, credentials or Credentials(ACCESS_KEY, SECRET, TOKEN), SCOPE.region)
-    requests = RepeatedRequests(session.ca_bundle)
-    return Api(Connection(SCOPE, session.clients(SCOPE.region, SERVICES), repeated=requests))
+    requests = Libcurl(session.ca_bundle)
+    return Api(Connection(SCOPE, session.clients(SCOPE.region, SERVICES), libcurl=requests))
 
 
 def hearing(server: HttpServer) -> Heard:

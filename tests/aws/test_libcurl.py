@@ -22,9 +22,9 @@ from botocore.model import ListShape, Shape, StringShape, StructureShape
 from moto import mock_aws
 
 from ecr_source import catalog
-from ecr_source.aws import repeated_requests
+from ecr_source.aws import libcurl
 from ecr_source.aws.api import Api
-from ecr_source.aws.repeated_requests import RepeatedRequests
+from ecr_source.aws.libcurl import Libcurl
 from ecr_source.catalog.model import botocore_session, operation_model
 from ecr_source.catalog.table import Operation
 from ecr_source.catalog.tables.image import DESCRIBE_IMAGES
@@ -33,7 +33,7 @@ from ecr_source.catalog.tables.policy import GET_LIFECYCLE_POLICY
 from ecr_source.catalog.tables.repository import DESCRIBE_REPOSITORIES
 from ecr_source.errors import Absent, CallFailed, Denied, Gone
 from ecr_source.redaction import masked
-from tests.aws.repeating import SCOPE, SECRET, TOKEN, Heard, by_botocore, connected, hearing, is_of_botocore
+from tests.aws.connecting import SCOPE, SECRET, TOKEN, Heard, by_botocore, connected, hearing, is_of_botocore
 from tests.server.accounts import ACCOUNT
 from tests.server.ecr_server import ACCESS_KEY, CUT, HTML, RESET, THROTTLED, Answer, EcrServer, error
 from tests.server.http_endpoint import Request
@@ -105,12 +105,10 @@ def test_every_operation_goes_where_botocore_would_send_it(
 ) -> None:
     name, _, value = setting.partition("=")
     monkeypatch.setenv(name, value)
-    operations = {
-        one for one in catalog.operations_of(catalog.TABLES) if repeated_requests._is_as_all_are(one.service, one.name)
-    }
+    operations = {one for one in catalog.operations_of(catalog.TABLES) if libcurl._is_as_all_are(one.service, one.name)}
     for service in sorted({one.service for one in operations}):
         client: Any = botocore_session().create_client(service, region)
-        requests = RepeatedRequests()
+        requests = Libcurl()
         requests.withhold(client, service)
         of_botocore = kept_from_the_network(client)
         for operation in sorted((one for one in operations if one.service == service), key=str):
@@ -120,7 +118,7 @@ def test_every_operation_goes_where_botocore_would_send_it(
             assert way is not None
             getattr(client, xform_name(operation.name))(**parameters)
             theirs = of_botocore[-1]
-            assert (way.url + repeated_requests._own_path(ours), ours["body"]) == (theirs["url"], theirs["body"])
+            assert (way.url + libcurl._own_path(ours), ours["body"]) == (theirs["url"], theirs["body"])
             assert in_lower_case({**way.headers, **ours["headers"]}) == in_lower_case(theirs["headers"])
         assert len(of_botocore) == len([one for one in operations if one.service == service])
 
@@ -164,8 +162,8 @@ def test_the_signature_is_the_one_that_botocore_makes(
     for _ in range(2):
         with pytest.raises(CallFailed):  # there is no such repository, and no such page
             api.call(operation, **parameters)
-    repeated = next(request for request in heard if not is_of_botocore(request))
-    assert repeated.headers[b"authorization"].decode() == signed_by_botocore(repeated, server.url, credentials)
+    ours = next(request for request in heard if not is_of_botocore(request))
+    assert ours.headers[b"authorization"].decode() == signed_by_botocore(ours, server.url, credentials)
 
 
 def signed_by_botocore(request: Request, url: str, credentials: Credentials) -> str:
@@ -228,13 +226,13 @@ def test_an_error_that_another_attempt_does_not_change_is_asked_once(
     api: Api, server: EcrServer, heard: Heard, code: str, failure: type[CallFailed]
 ) -> None:
     server.fail(error(code, "no"), times=2)
-    with pytest.raises(failure) as repeated:
+    with pytest.raises(failure) as of_libcurl:
         api.call(DESCRIBE_REPOSITORIES)
     by_botocore_alone = connected(server.url)
-    by_botocore_alone.connection.repeated._ways["ecr"] = None
+    by_botocore_alone.connection.libcurl._ways["ecr"] = None
     with pytest.raises(failure) as of_botocore:
         by_botocore_alone.call(DESCRIBE_REPOSITORIES)
-    assert str(repeated.value) == str(of_botocore.value)
+    assert str(of_libcurl.value) == str(of_botocore.value)
     assert [is_of_botocore(request) for request in heard] == [False, False, True]
 
 
@@ -262,9 +260,9 @@ def test_a_table_of_what_is_absent_is_asked_once_for_each(api: Api, server: EcrS
 
 
 def test_an_endpoint_that_does_not_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
-    monkeypatch.setattr(repeated_requests, "READ_TIMEOUT", 1)
+    monkeypatch.setattr(libcurl, "READ_TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        requests = api.connection.repeated
+        requests = api.connection.libcurl
         known = requests._ways["ecr"]
         assert known is not None
         requests._ways["ecr"] = replace(known, url=f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -292,9 +290,9 @@ def test_many_threads_share_connections_and_each_gets_its_own_answer(api: Api, s
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(asked, names)) == names
-    assert len(api.connection.repeated._idle) <= 8
+    assert len(api.connection.libcurl._idle) <= 8
     api.connection.close()
-    assert not api.connection.repeated._idle
+    assert not api.connection.libcurl._idle
 
 
 def test_nothing_is_sent_past_what_stands_in_the_place_of_the_network() -> None:
@@ -303,7 +301,7 @@ def test_nothing_is_sent_past_what_stands_in_the_place_of_the_network() -> None:
         api = connected(None)
         answers = [api.call(DESCRIBE_REPOSITORIES) for _ in range(2)]
     assert [len(answer.member("repositories")) for answer in answers] == [1, 1]
-    assert not api.connection.repeated.can_send(api.connection.clients["ecr"], DESCRIBE_REPOSITORIES, {})
+    assert not api.connection.libcurl.can_send(api.connection.clients["ecr"], DESCRIBE_REPOSITORIES, {})
 
 
 def test_a_call_costs_a_tenth_of_the_work_that_botocore_makes_of_it(api: Api) -> None:
