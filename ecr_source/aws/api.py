@@ -297,7 +297,7 @@ class Api:
         return self._rates[operation_name]
 
     def _by_libcurl(self, operation: Operation, parameters: Mapping[str, object]) -> Response | None:
-        """The response to a request that libcurl sends; None where botocore has to ask, for the first time or again.
+        """The response to a request that libcurl sends; None where it has to be botocore's, or got no clean answer.
 
         Raises:
             ClientError: an error that another attempt does not change.

@@ -79,9 +79,8 @@ class Libcurl:
 
     def withhold(self, client: BaseClient, service: str) -> None:
         """From now on keeps what the client is to rehearse from being sent; others go their way."""
-        event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
-        name = f"ecr-source-{event}"
-        # In the place of that of an earlier scope, and behind those of botocore, which add to the request.
+        event, name = "before-call", "ecr-source-before-call"
+        # In the place of that of an Api made before, and behind all of botocore's, which add to the request.
         client.meta.events.unregister(event, unique_id=name)
         handler: Callable[..., Any] = partial(self._withheld, service)
         client.meta.events.register_last(event, handler, unique_id=name)
@@ -195,7 +194,7 @@ def _opened(ca_bundle: str) -> Curl:
 def _way(request: Mapping[str, Any], signer: RequestSigner, signing: Mapping[str, str]) -> _Way:
     """How a `request` that botocore made goes, without what its serializer says of each."""
     url = str(request["url"]).removesuffix(_own_path(request))
-    headers = {name.lower(): _text(value) for name, value in request["headers"].items()}
+    headers = {name.lower(): value for name, value in request["headers"].items()}
     user_agent = headers.pop("user-agent")  # proxies change it: it is not signed
     return _Way(
         url=url,
@@ -236,7 +235,3 @@ def _is_answered_here(request: AWSRequest) -> bool:
     """Whether something stands in the place of the network, as moto's decorator does."""
     senders = [handler for event, handler, *_ in BUILTIN_HANDLERS if event == "before-send"]
     return any(handler(event_name="before-send", request=request.prepare()) is not None for handler in senders)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

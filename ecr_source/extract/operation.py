@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_source.aws.api import Api
@@ -206,7 +205,8 @@ class Reading:
             self._inherit()
             above = self._parents.status if self._parents else COMPLETE
             self.status = status_of(above, self.failures, self._left, answered=self._answered > 0)
-        if self.status in READ or self.failures.images:
+        # Where nothing could be asked any more, nothing is known of what was not.
+        if self.status in READ or (self.failures.images and self.failures.status is None):
             self.files = self._answers.complete(self.named, sorted(self.failures.repositories))
         else:
             self.discard()
@@ -379,9 +379,9 @@ class Reading:
         if self._choice is None:
             self.failures.repositories.update(names)
             return
-        is_known = pc.is_in(pa.array(images, pa.string()), self._choice.known).to_pylist()
         assert self._answers.record is not None
-        self._answers.record.keep([row for row, known in zip(rows, is_known, strict=True) if known])
-        for row, known in zip(rows, is_known, strict=True):
-            if not known:
+        for row, image in zip(rows, images, strict=True):
+            if image in self._choice.known_names:
+                self._answers.record.keep([row])
+            else:
                 self._answers.add(Answer.without_response(row, NOT_ASKED, asked_at))

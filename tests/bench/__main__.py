@@ -22,12 +22,14 @@ BY_NAME = {**SECTIONS, **growth.ON_REQUEST}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", choices=BY_NAME, help="measure this section anew; repeatable")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--only", action="append", choices=BY_NAME, help="measure this section anew; repeatable")
+    what.add_argument("--page", action="store_true", help="measure nothing: write the page of the numbers anew")
     parser.add_argument("--rounds", type=int, help="by default those of each section, 1 to 5")
-    parser.add_argument("--page", action="store_true", help="measure nothing: write the page of the numbers anew")
     parser.add_argument("--output", type=Path, default=ROOT / "docs", help="the folder of the numbers and the page")
     arguments = parser.parse_args()
-    measured = page.known(arguments.output) if arguments.only or arguments.page else {}
+    titles = {section.title for section in SECTIONS.values()}
+    measured = {title: numbers for title, numbers in page.known(arguments.output).items() if title in titles}
     for name in [] if arguments.page else arguments.only or SECTIONS:
         section = BY_NAME[name]
         measured[section.title] = section.measured(arguments.rounds or section.rounds)

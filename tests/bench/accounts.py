@@ -83,7 +83,7 @@ SECTIONS = {
     "accounts": Section(
         "Many scopes",
         f"`--organization --table policies` over {ACCOUNTS} accounts in {len(REGIONS)} regions, {REPOSITORIES}"
-        f" repositories in each, from an endpoint that takes {LATENCY * 1000:.0f} ms for each call; {{rounds}} runs."
+        f" repositories in each, from an endpoint that takes {LATENCY * 1000:.0f} ms for each call; rounds: {{rounds}}."
         " The ideal is `--max-in-flight` calls in each of these times; the last column compares the memory with that of"
         " reading one scope with the same bound. Aimed at: 80 % of the ideal, 1.5 times the memory.",
         (

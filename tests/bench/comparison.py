@@ -147,7 +147,7 @@ COLUMNS = (
 SECTIONS = {
     "repositories": Section(
         "Repositories",
-        f"{REPOSITORIES:,} repositories into a new database, {{rounds}} runs of each contender, in turn. The other ways"
+        f"{REPOSITORIES:,} repositories into a new database; rounds: {{rounds}}, the contenders in turn. The other ways"
         f" ask for pages as one types them, by the API's default of 100; ecr-source asks for 1,000.\n\n{COLUMNS}",
         HEADER,
         5,
@@ -156,7 +156,7 @@ SECTIONS = {
     "images": Section(
         "Images",
         f"{IMAGES[0]:,} repositories of {IMAGES[1]} images each into a new database, with their tags, a call for each"
-        " repository; {rounds} runs of each contender, in turn, and the columns are those above.",
+        " repository; rounds: {rounds}, the contenders in turn, and the columns are those above.",
         HEADER,
         3,
         Contest("images", (OURS, "plain dlt", "the floor"), ("--repositories", IMAGES[0], "--images", IMAGES[1])).rows,
@@ -192,7 +192,7 @@ SECTIONS = {
     "far": Section(
         "Images from afar",
         f"{FAR[0]} repositories of {FAR[1]} images each into a new database, where each answer takes so many"
-        " milliseconds; whole process, {rounds} runs of each contender, in turn. The other ways ask one repository"
+        " milliseconds; whole process; rounds: {rounds}, the contenders in turn. The other ways ask one repository"
         " after the other. *boto3 + pandas + DuckDB* is the script that one writes first; Cloud Custodian is run with a"
         " policy that filters nothing.",
         (Column("contender"), *(column for latency in LATENCIES for column in _far_columns(latency))),

@@ -186,7 +186,7 @@ SECTIONS = {
     "rates": Section(
         "What the service grants",
         "`--table policies`, a call of GetRepositoryPolicy for each repository, from an endpoint that grants so many"
-        f" calls of an operation and takes {LIMITS_LATENCY * 1000:.0f} ms for each; {{rounds}} runs. *Used* is the"
+        f" calls of an operation and takes {LIMITS_LATENCY * 1000:.0f} ms for each; rounds: {{rounds}}. *Used* is the"
         " share answered of the calls granted in these seconds, *throttled* the share refused of all calls.",
         (
             Column("granted"),
@@ -201,10 +201,10 @@ SECTIONS = {
     "calls": Section(
         "Calls under way",
         f"`--table lifecycle_policies` of {CALLS:,} repositories, a call for each, from an endpoint that takes so long"
-        " for each; {rounds} runs. The ideal is `--max-in-flight` calls in each of these times; the first two seconds"
-        " go into finding out what the service grants. *Processor* is what a call takes in all, its row included: of"
-        f" the whole process, less that of a run over {HARDLY_ANY} repositories. A call through botocore alone takes"
-        " 1.5 to 2 ms.",
+        " for each; rounds: {rounds}. The ideal is `--max-in-flight` calls in each of these times; the first two"
+        " seconds go into finding out what the service grants. *Processor* is what a call takes in all, its row"
+        f" included: of the whole process, less that of a run over {HARDLY_ANY} repositories. A call through botocore"
+        " alone takes 1.5 to 2 ms.",
         (
             Column("answers take, ms", "{:.0f}"),
             Column("in flight"),

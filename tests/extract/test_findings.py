@@ -269,6 +269,9 @@ def test_where_the_record_lacks_some_images_what_is_not_asked_keeps_its_rows(
     load(tables=["image_scans"], repositories=["api"])
     images = "SELECT repository_name, image_digest FROM image_scans ORDER BY ALL"
     before = query(images)
+    assert before == [*(("api", f"sha256:api{number}") for number in range(3)), ("api", "sha256:never")] + [
+        ("web", f"sha256:web{number}") for number in range(3)
+    ]
     load(tables=["image_scans"], **how)
     assert query(images) == before
 

@@ -16,7 +16,10 @@ from ecr_source.destinations.warehouse import SqlClient, Warehouse
 
 _LOGGER = logging.getLogger(__name__)
 
-_COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
+_COLUMNS = """
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = %s AND table_catalog = current_database()
+"""
 _MODE = "SELECT mode FROM {} ORDER BY started_at DESC LIMIT 1"
 
 
@@ -51,7 +54,7 @@ def _loaded_into(warehouse: Warehouse, client: SqlClient, parameters: Mapping[st
 
 
 def _replace(warehouse: Warehouse, client: SqlClient, view: View, query: str, fingerprint: str) -> bool:
-    """Whether the view could be made."""
+    """Makes the view, and tells whether it could be made."""
     name = client.make_qualified_table_name(view.name)
     statement = warehouse.view_statement(name, query, view.description, fingerprint)
     try:

@@ -52,8 +52,9 @@ class ImageRecord:
         self._is_all_there_is = False
         self._was_loaded = True
         self._others: set[str] = set()
-        self._kept: list[pa.Table] = []
-        self._forgotten: list[pa.Table] = []
+        self._standing = self._still_out = _SCHEMA_OF_NAMES.empty_table()
+        self._kept: list[tuple[str, str]] = []
+        self._forgotten: list[tuple[str, str]] = []
         self._path = folder / f"{scope.registry_id} {scope.region} {operation} images.parquet"
         self._scope = scope
         self._operation = operation
@@ -96,18 +97,18 @@ class ImageRecord:
         loaded = {table.name for table in filled if parents.earlier.last_read(table, self._scope) != NEVER}
         self._was_loaded = bool(loaded)
         self._others = loaded - self._for_tables
-        self._kept += [choice.standing, choice.still_out]
+        self._standing, self._still_out = choice.standing, choice.still_out
         self._gone(_of_repositories_read(choice.gone, parents), self._others, now)
         return choice
 
     def keep(self, images: Sequence[Mapping[str, Any]]) -> None:
         """Notes that what is known of these stays as it is, in all tables."""
         if not self._is_all_there_is:  # else what is not named stays
-            self._kept.append(_named(images))
+            self._kept += map(_name, images)
 
     def forget(self, images: Sequence[Mapping[str, Any]]) -> None:
         """Notes that these are gone from all tables."""
-        self._forgotten.append(_named(images))
+        self._forgotten += map(_name, images)
 
     def _gone(self, answers: pa.Table, others: Collection[str], now: datetime) -> None:
         """Notes that the images of these earlier answers are not listed any more.
@@ -131,7 +132,8 @@ class ImageRecord:
         """The files that are not without effect, and one of the record, each with the images that it stands for.
 
         Where the tables may have rows that the record does not know, as those that Inspector told, they stand for all
-        images of the scope but for those whose answer stands and those that were not asked, or could not be.
+        images of the scope but for those whose answer stands, those that could not be asked or the budget did not
+        reach, and those that a bound left out before.
         """
         repositories = tuple(sorted(named)) if named is not None else None
         is_all_read = repositories is None and not excepted and not self._others
@@ -151,11 +153,11 @@ class ImageRecord:
         all_files: Files = {**files, EXTRACTION_IMAGES: record}
         of_calls = dict(self._of_calls(all_files))
         if not self._is_all_there_is:
-            kept = pa.concat_tables([_SCHEMA_OF_NAMES.empty_table(), *self._kept])
+            kept = pa.concat_tables([self._standing, self._still_out, _names(self._kept)])
             kept_or_failed = pa.concat_tables([kept, unanswered])
             read = {table: replace(file, kept_images=kept_or_failed) for table, file in all_files.items()}
             return read | {table: replace(file, kept_images=kept) for table, file in of_calls.items()}
-        gone = pa.concat_tables([answered, *self._forgotten])
+        gone = pa.concat_tables([answered, _names(self._forgotten)])
         read = {table: replace(file, images=gone) for table, file in all_files.items()}
         all_noted = pa.concat_tables([gone, unanswered])
         return _with_effect(read | {table: replace(file, images=all_noted) for table, file in of_calls.items()})
@@ -179,9 +181,13 @@ class ImageRecord:
             self._writer.write_table(rows)
 
 
-def _named(images: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The names of these images."""
-    return pa.Table.from_pylist([{name: image[name] for name in IMAGE} for image in images], _SCHEMA_OF_NAMES)
+def _name(image: Mapping[str, Any]) -> tuple[str, str]:
+    return image["repository_name"], image["image_digest"]
+
+
+def _names(images: Sequence[tuple[str, str]]) -> pa.Table:
+    repositories, digests = zip(*images, strict=True) if images else ((), ())
+    return pa.table([pa.array(repositories, pa.string()), pa.array(digests, pa.string())], _SCHEMA_OF_NAMES)
 
 
 def _of_repositories_read(answers: pa.Table, parents: Parents) -> pa.Table:

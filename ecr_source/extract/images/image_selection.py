@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -123,6 +124,11 @@ class Choice:
     oldest: datetime | None
     known: pa.Array
     gone: pa.Table
+
+    @cached_property
+    def known_names(self) -> frozenset[str]:
+        """What `known` has, to look for one after the other; made where a budget ends only."""
+        return frozenset(self.known.to_pylist())
 
 
 def choose(
