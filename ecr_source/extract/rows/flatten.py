@@ -42,9 +42,9 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
     """
     schema = arrow_schema(table)
     rows = _rows(page if filling.whatever_comes else page.answered(), table, filling, scope)
-    last = len(rows.levels) - 1
-    if not len(rows.positions[last]):
+    if not len(rows.positions[-1]):
         return schema.empty_table()
+    last = len(rows.levels) - 1
     columns: dict[str, pa.Array] = {}
     for name, source in filling.sources.items():
         try:
@@ -88,6 +88,8 @@ def _rows(page: Page, table: Table, filling: Filling, scope: Scope) -> _Rows:
         if number == 1 and number < len(filling.levels):
             level = _without_repeated(level, _listed_key(page, table, filling, level))
         levels.append(level)
+        if not len(level.items):
+            return _Rows(page, scope, levels, [pa.arange(0, 0)])
     if filling.only_with:
         levels[-1] = _keep(levels[-1], member_at(page, levels[-1], filling.only_with).is_valid())
     for path, value in filling.only_having.items():
