@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 import dlt
 import duckdb
 from dlt.common.configuration import configspec
-from dlt.common.destination import AnyDestination
+from dlt.common.destination import AnyDestination, DestinationCapabilitiesContext
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 
 from ecr_source.destinations.reading import DatasetReader
@@ -46,6 +46,13 @@ class _duckdb(AskedOnce, dlt.destinations.duckdb):  # noqa: N801 (dlt names a de
     __module__ = dlt.destinations.duckdb.__module__
     __qualname__ = dlt.destinations.duckdb.__qualname__  # by these dlt knows it, in its state too
     spec = _DuckDbClientConfiguration
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        # DuckDB itself works on all threads at one statement. Of several at a time, one may find no memory left, and
+        # fail: so it was with 10,000,000 findings.
+        capabilities = super()._raw_capabilities()
+        capabilities.loader_parallelism_strategy = "sequential"
+        return capabilities
 
 
 class DuckDb(Warehouse):

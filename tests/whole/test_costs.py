@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,14 +16,16 @@ import dlt
 import duckdb
 import pytest
 from dlt.common.configuration import resolve
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from ecr_source import catalog, ecr_source
-from ecr_source.destinations.duckdb import _KEPT_OPEN
+from ecr_source.destinations.duckdb import _KEPT_OPEN, duckdb_file
 from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.load import load as load_as_the_command
 from tests.conftest import Row, environment
 from tests.loading.test_memory import peak_of_a_run
 from tests.server.ecr_server import EcrServer, serving
+from tests.warehouse import DATASET
 
 Load = Callable[..., Outcome]
 Query = Callable[[str], list[Row]]
@@ -212,3 +215,21 @@ def test_a_later_run_reads_no_library_and_no_model_of_a_service_for_nothing(
     assert "/ecr/2015-09-21/service-2" in done.stderr
     assert "site-packages/sqlalchemy/" not in done.stderr
     assert "/inspector2/" not in done.stderr
+
+
+def test_duckdb_works_at_one_table_at_a_time(
+    server: EcrServer, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several at a time one may find no memory left: so it was with 10,000,000 findings."""
+    server.registry().put("team/api")
+    execute, loading = DuckDbSqlClient.execute_sql, set()
+
+    def noted(client: DuckDbSqlClient, sql: Any, *arguments: Any, **options: Any) -> Any:
+        if str(sql).lstrip().startswith(("INSERT", "DELETE")):
+            loading.add(threading.get_ident())
+        return execute(client, sql, *arguments, **options)
+
+    monkeypatch.setattr(DuckDbSqlClient, "execute_sql", noted)
+    pipeline = dlt.pipeline("ecr", str(tmp_path), destination=duckdb_file(database), dataset_name=DATASET)
+    pipeline.run(ecr_source(regions=["eu-west-1"], endpoint_url=server.url))
+    assert len(loading - {threading.get_ident()}) == 1
