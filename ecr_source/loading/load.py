@@ -19,7 +19,11 @@ from ecr_source.destinations.views.creation import create_views
 from ecr_source.destinations.warehouse import SqlClient, Warehouse
 from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.conversion import drop_staging_without_versions, give_up_snapshot_of_history
-from ecr_source.loading.loaded.resumption import note_loaded_jobs, put_away_loaded_packages
+from ecr_source.loading.loaded.resumption import (
+    note_loaded_jobs,
+    put_away_loaded_packages,
+    take_over_schemas,
+)
 from ecr_source.loading.settings.configuration import resolve_parameters
 from ecr_source.loading.source import read_outcome
 from ecr_source.loading.working_folder import delete_what_no_run_needs, note_place, read_into
@@ -60,6 +64,7 @@ def finish(pipeline: dlt.Pipeline, parameters: Mapping[str, float] | None = None
     if pipeline.has_pending_data:
         put_away_loaded_packages(pipeline)
         note_loaded_jobs(pipeline)
+        take_over_schemas(pipeline)
         pipeline.normalize()
         load_alone(pipeline, parameters)
 

@@ -317,3 +317,20 @@ def test_a_run_killed_when_all_is_loaded_and_not_put_away_yet_is_no_obstacle(
     load(tables=["repositories"])
     assert warehouse.query("SELECT repository_name FROM repositories ORDER BY 1") == [("api",), ("web",)]
     assert warehouse.query("SELECT count(DISTINCT run_id) FROM extraction_scopes") == [(2,)]
+
+
+@ON_EACH(nightly=("postgres",))
+def test_a_run_killed_before_it_has_saved_what_its_tables_are_is_no_obstacle(
+    server: EcrServer, warehouse: Warehouse, pipeline: dlt.Pipeline, load: Callable[..., object]
+) -> None:
+    """dlt puts a package where it is normalized, and saves the schema by which it normalizes it afterwards."""
+    server.registry().put("api")
+    server.registry().put_image("api", "sha256:a", ["latest"])
+    load(tables=["repositories"])
+    arguments = {"regions": ["eu-west-1"], "endpoint_url": server.url, "tables": ["repositories", "images"]}
+    killed = KilledLoad(Path(pipeline.pipelines_dir), warehouse, arguments)
+    assert killed.until("/ecr/schemas/ecr.schema.json")
+    assert pipeline.list_extracted_load_packages()
+    finish(pipeline)
+    assert not pipeline.has_pending_data
+    assert warehouse.query("SELECT image_digest FROM images") == [("sha256:a",)]

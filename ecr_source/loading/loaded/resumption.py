@@ -13,6 +13,18 @@ from dlt.common.storages.load_package import LoadJobInfo
 from ecr_source.destinations.loaded_jobs import is_loaded
 
 
+def take_over_schemas(pipeline: dlt.Pipeline) -> None:
+    """Adds to the schema of the pipeline the tables and columns of the packages that wait to be normalized.
+
+    dlt puts a package there, and saves the schema by which it normalizes it afterwards: a package of a run that was
+    killed in between would never be loaded.
+    """
+    for load_id in pipeline.list_extracted_load_packages():
+        extracted = pipeline.get_load_package_info(load_id).schema
+        if extracted.name in pipeline.schemas:
+            pipeline.schemas[extracted.name].update_schema(extracted)
+
+
 def put_away_loaded_packages(pipeline: dlt.Pipeline) -> None:
     """Moves the packages that are loaded as a whole to those that are loaded.
 
