@@ -304,7 +304,8 @@ class Api:
             BotoCoreError: the service model does not allow the parameters, or there is no such endpoint.
         """
         requests = self.connection.libcurl
-        if not requests.can_send(self.connection.clients[operation.service], operation, parameters):
+        requests.rehearse(self.connection.clients[operation.service], operation, parameters)
+        if not requests.can_send(operation):
             return None
         request = requests.serialized(operation, parameters)
         sent_at = self._sending(operation.name)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore import xform_name
+from botocore.auth import SIGNED_HEADERS_BLACKLIST
 from botocore.awsrequest import AWSRequest, AWSResponse, create_request_object
 from botocore.client import BaseClient
 from botocore.compat import HTTPHeaders
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from pycurl import Curl
 
 _SIGNATURE = "v4"
-_SERIALIZED = ("x-amz-target", "content-type")
-"""The headers that the serializers of these protocols give."""
 _PROTOCOLS = {"json", "rest-json"}
 # Where so many in a row get no answer, something between here and there lets only botocore through.
 _UNANSWERED = 3
@@ -85,23 +84,24 @@ class Libcurl:
         handler: Callable[..., Any] = partial(self._withheld, service)
         client.meta.events.register_last(event, handler, unique_id=name)
 
-    def can_send(self, client: BaseClient, operation: Operation, parameters: Mapping[str, object]) -> bool:
-        """Whether requests of `operation` are made as all of the service are, and get an answer.
-
-        The first time the client rehearses the call with these parameters.
+    def rehearse(self, client: BaseClient, operation: Operation, parameters: Mapping[str, object]) -> None:
+        """Lets the client make a call with these parameters, which is not sent, where the service's way is not known.
 
         Raises:
             BotoCoreError: the service model does not allow the parameters, or there is no such endpoint.
         """
-        if self._unanswered >= _UNANSWERED or not _is_as_all_are(operation.service, operation.name):
-            return False
-        if operation.service not in self._ways:
-            self._rehearsing.is_under_way = True
-            try:
-                getattr(client, xform_name(operation.name))(**parameters)
-            finally:
-                self._rehearsing.is_under_way = False
-        return self._ways.get(operation.service) is not None
+        if operation.service in self._ways or not _is_as_all_are(operation.service, operation.name):
+            return
+        self._rehearsing.is_under_way = True
+        try:
+            getattr(client, xform_name(operation.name))(**parameters)
+        finally:
+            self._rehearsing.is_under_way = False
+
+    def can_send(self, operation: Operation) -> bool:
+        """Whether requests of `operation` are made as all of the service are, whose way is known, and get an answer."""
+        is_as_all_are = _is_as_all_are(operation.service, operation.name)
+        return is_as_all_are and self._ways.get(operation.service) is not None and self._unanswered < _UNANSWERED
 
     def _withheld(
         self,
@@ -142,7 +142,7 @@ class Libcurl:
         way = self._ways[service]
         assert way is not None, "can_send is asked first"
         credentials = way.credentials()
-        headers = [f"{name}: {value}" for name, value in {**way.headers, **serialized["headers"]}.items()]
+        headers = [f"{name}: {value}" for name, value in {**way.headers, **_lower(serialized["headers"])}.items()]
         if credentials.token:
             headers.append(f"x-amz-security-token: {credentials.token}")
         curl = self._connection()
@@ -192,19 +192,23 @@ def _opened(ca_bundle: str) -> Curl:
 
 
 def _way(request: Mapping[str, Any], signer: RequestSigner, signing: Mapping[str, str]) -> _Way:
-    """How a `request` that botocore made goes, without what its serializer says of each."""
+    """How a `request` that botocore made goes."""
     url = str(request["url"]).removesuffix(_own_path(request))
-    headers = {name.lower(): value for name, value in request["headers"].items()}
-    user_agent = headers.pop("user-agent")  # proxies change it: it is not signed
+    headers = _lower(request["headers"])
     return _Way(
         url=url,
-        headers={name: value for name, value in headers.items() if name not in _SERIALIZED},
-        user_agent=user_agent,
+        # libcurl signs all that it is given; what others change on the way must not be signed.
+        headers={name: value for name, value in headers.items() if name not in SIGNED_HEADERS_BLACKLIST},
+        user_agent=headers["user-agent"],
         signer=signer,
         signing_name=signing.get("signing_name", signer.signing_name),
         region=signing.get("region", signer.region_name),
         proxy=get_environ_proxies(url).get(urlsplit(url).scheme, ""),
     )
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _own_path(request: Mapping[str, Any]) -> str:

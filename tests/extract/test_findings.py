@@ -20,7 +20,7 @@ from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row
 from tests.newer_catalog import column_more
 from tests.nightly import first_by_day
-from tests.server.ecr_server import BROKEN, DENIED, Answer, EcrServer
+from tests.server.ecr_server import BROKEN, DENIED, Answer, EcrServer, error
 from tests.server.registry import basic_finding, enhanced_finding, package
 
 Load = Callable[..., Outcome]
@@ -29,6 +29,7 @@ Ecr = Callable[..., subprocess.CompletedProcess[str]]
 
 NOW = datetime.now(UTC)
 SCANS = "SELECT repository_name, image_digest, fetch_outcome FROM image_scans ORDER BY ALL"
+IMAGES = "SELECT repository_name, image_digest FROM image_scans ORDER BY ALL"
 FINDINGS = "SELECT image_digest, vulnerability_id FROM image_scan_findings ORDER BY ALL"
 OUTCOMES = "SELECT fetch_outcome, count(*) FROM image_scans GROUP BY ALL ORDER BY ALL"
 
@@ -254,11 +255,10 @@ def test_findings_of_a_repository_that_is_not_there_are_noted_once(server: EcrSe
     ]
 
 
-@pytest.mark.parametrize("how", [{"findings_latest": 1}, {"max_calls": 4}])
-def test_where_the_record_lacks_some_images_what_is_not_asked_keeps_its_rows(
-    scanned: EcrServer, load: Load, query: Query, how: dict[str, Any]
-) -> None:
-    """A repository read alone leaves the others unknown to the record of a table that it does not fill."""
+@pytest.fixture
+def lacking(scanned: EcrServer, load: Load, query: Query) -> list[Row]:
+    """The images of image_scans in a dataset whose record lacks some: Inspector told of them, and a repository was read
+    alone."""
     registry = scanned.registry()
     registry.scanning_configuration = {"scanType": "ENHANCED", "rules": []}
     for name, digest in list(registry.scans):
@@ -267,13 +267,30 @@ def test_where_the_record_lacks_some_images_what_is_not_asked_keeps_its_rows(
     load(tables=["image_scan_findings"], findings_from="inspector2")
     load(tables=["image_scans"], findings_latest=1)
     load(tables=["image_scans"], repositories=["api"])
-    images = "SELECT repository_name, image_digest FROM image_scans ORDER BY ALL"
-    before = query(images)
-    assert before == [*(("api", f"sha256:api{number}") for number in range(3)), ("api", "sha256:never")] + [
+    found = query(IMAGES)
+    assert found == [*(("api", f"sha256:api{number}") for number in range(3)), ("api", "sha256:never")] + [
         ("web", f"sha256:web{number}") for number in range(3)
     ]
+    return found
+
+
+@pytest.mark.parametrize("how", [{"findings_latest": 1}, {"max_calls": 4}])
+def test_where_the_record_lacks_some_images_what_is_not_asked_keeps_its_rows(
+    lacking: list[Row], load: Load, query: Query, how: dict[str, Any]
+) -> None:
     load(tables=["image_scans"], **how)
-    assert query(images) == before
+    assert query(IMAGES) == lacking
+
+
+def test_where_the_record_lacks_some_images_an_operation_that_is_not_offered_half_way_takes_nothing_away(
+    lacking: list[Row], scanned: EcrServer, load: Load, query: Query
+) -> None:
+    """The first images that are asked are those that were never asked, in their order."""
+    operation = "DescribeImageScanFindings"
+    scanned.fail(BROKEN, operation=operation, image="sha256:web1")
+    scanned.fail(error("UnknownOperationException"), operation=operation, image="sha256:web2")
+    load(tables=["image_scans"], max_in_flight=1)
+    assert query(IMAGES) == lacking
 
 
 @pytest.mark.parametrize("mode", ["snapshot", "history"])
