@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
@@ -19,11 +18,13 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
 from ecr_source.extract.images.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, choose
 from ecr_source.extract.questions import Parents
+from ecr_source.extract.rows.row_groups import RowGroups
 from ecr_source.extract.rows.spool import Files, TableFile
 from ecr_source.statuses import GONE, UNANSWERED, UNKNOWN
 
 _SCHEMA = arrow_schema(EXTRACTION_IMAGES)
 _SCHEMA_OF_NAMES = pa.schema([_SCHEMA.field(name) for name in IMAGE])
+_NOTED = pa.schema([*_SCHEMA_OF_NAMES, _SCHEMA.field("outcome")])
 _LISTED = (*IMAGE, "image_pushed_at", "scan_completed_at", "in_use_count")
 
 _OTHERS = "*"
@@ -60,8 +61,7 @@ class ImageRecord:
         self._operation = operation
         self._began_at = began_at
         self._for_tables = frozenset(table.name for table in for_tables)
-        self._writer = pq.ParquetWriter(self._path, _SCHEMA)
-        self._rows = 0
+        self._file = RowGroups(self._path, _SCHEMA)
         self._lock = threading.Lock()
 
     def add(self, images: Iterable[tuple[Mapping[str, Any], str, datetime]]) -> None:
@@ -139,15 +139,14 @@ class ImageRecord:
         is_all_read = repositories is None and not excepted and not self._others
         if self._was_loaded and not self._is_all_there_is and not is_all_read:
             self.add([(dict.fromkeys(IMAGE, _OTHERS), UNKNOWN, datetime.now(UTC))])
-        self._writer.close()
+        self._file.close()
         constants = {"operation": str(self._operation)}
         record = TableFile(
-            EXTRACTION_IMAGES, self._scope, self._path, self._rows, self._began_at, constants, "repository_name"
+            EXTRACTION_IMAGES, self._scope, self._path, self._file.rows, self._began_at, constants, "repository_name"
         )
         named_in_record = None if repositories is None else (*repositories, _OTHERS)
         record = replace(record, named=named_in_record, excepted=tuple(excepted))
-        with pq.ParquetFile(self._path) as file:
-            noted = file.read([*IMAGE, "outcome"])
+        noted = pa.Table.from_batches(record.batches(columns=_NOTED.names), _NOTED)
         is_unanswered = pc.is_in(noted["outcome"], pa.array([*UNANSWERED]))
         answered, unanswered = (noted.filter(mask).select(IMAGE) for mask in (pc.invert(is_unanswered), is_unanswered))
         all_files: Files = {**files, EXTRACTION_IMAGES: record}
@@ -164,8 +163,7 @@ class ImageRecord:
 
     def drop(self) -> None:
         """Deletes what was noted."""
-        self._writer.close()
-        self._path.unlink(missing_ok=True)
+        self._file.drop()
 
     def _of_calls(self, files: Files) -> Iterator[tuple[Table | RunTable, TableFile]]:
         """The files of tables in which a call that was not answered is a row too."""
@@ -177,8 +175,7 @@ class ImageRecord:
 
     def _write(self, rows: pa.Table) -> None:
         with self._lock:
-            self._rows += rows.num_rows
-            self._writer.write_table(rows)
+            self._file.write(rows)
 
 
 def _name(image: Mapping[str, Any]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from ecr_source.aws.scopes import Scope
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.extract.rows.flatten import each_once
+from ecr_source.extract.rows.row_groups import RowGroups
 
 _PAGE = "number of the page"
 
@@ -64,29 +66,19 @@ Files: TypeAlias = dict[Table | RunTable, TableFile]
 """The file of each table."""
 
 
-@dataclass
 class _Part:
-    """The file of one table, begun with the first rows."""
+    """The file of one table, and from which page each of its rows is."""
 
-    table: Table
-    path: Path
-    rows: int = 0
-    pages: list[int] = field(default_factory=list)
-    writer: pq.ParquetWriter | None = None
+    def __init__(self, table: Table, path: Path) -> None:
+        self.table = table
+        self.path = path
+        self.file = RowGroups(path, arrow_schema(table))
+        self.pages: list[tuple[int, int]] = []
+        """For each page in turn its number, and how many rows it gave."""
 
-    def write(self, rows: pa.Table) -> None:
-        self.writer = self.writer or pq.ParquetWriter(self.path, arrow_schema(self.table))
-        self.writer.write_table(rows)
-        self.rows += rows.num_rows
-
-    def complete(self) -> None:
-        """Closes the file, if any rows came."""
-        if self.writer is not None:
-            self.writer.close()
-
-    def drop(self) -> None:
-        self.complete()
-        self.path.unlink(missing_ok=True)
+    def write(self, rows: pa.Table, page: int) -> None:
+        self.file.write(rows)
+        self.pages.append((page, rows.num_rows))
 
 
 class Spool:
@@ -116,14 +108,13 @@ class Spool:
                 self._keys.append(keys)
             for table, page_rows in rows.items():
                 if page_rows.num_rows:
-                    self._parts[table].write(page_rows)
-                    self._parts[table].pages.append(page)
+                    self._parts[table].write(page_rows, page)
 
     def complete(self, named: Sequence[str] | None = None, excepted: Sequence[str] = ()) -> Files:
         """The files, each item once; `named` and `excepted` as in `TableFile`."""
         for part in self._parts.values():
-            part.complete()
-        begun = [part for part in self._parts.values() if part.rows]
+            part.file.close()
+        begun = [part for part in self._parts.values() if part.file.rows]
         for part in begun:
             if part.table.alike:
                 _add_up(part)
@@ -135,15 +126,15 @@ class Spool:
     def take(self, other: Spool) -> None:
         """Adds all rows of `other`, which is complete, those of one key once, and deletes its files."""
         for table, part in other._parts.items():
-            part.complete()
-            if part.rows:
+            part.file.close()
+            if part.file.rows:
                 self.add({table: each_once(pq.ParquetFile(part.path).read(), table)})
                 part.path.unlink()
 
     def drop(self) -> None:
         """Deletes the files: the listing did not come to its end."""
         for part in self._parts.values():
-            part.drop()
+            part.file.drop()
 
     def _file(self, table: Table, part: _Part, named: Sequence[str] | None, excepted: Sequence[str]) -> TableFile:
         fillings = [filling for filling in table.fillings if filling.operation == self._operation]
@@ -155,7 +146,7 @@ class Spool:
             table,
             self._scope,
             part.path,
-            part.rows,
+            part.file.rows,
             self._began_at,
             told_apart,
             column,
@@ -186,20 +177,21 @@ def _add_up(part: _Part) -> None:
     once = each_once(rows, part.table)
     if once.num_rows < rows.num_rows:
         pq.write_table(once, part.path)
-        part.rows = once.num_rows
+        part.file.rows = once.num_rows
 
 
 def _keep_last(part: _Part, names: Sequence[str], last_page: dict[tuple[object, ...], int]) -> None:
-    kept = _Part(part.table, part.path.with_suffix(".kept"))
+    kept = RowGroups(part.path.with_suffix(".kept"), arrow_schema(part.table))
+    pages = (page for page, rows in part.pages for _ in range(rows))
     with pq.ParquetFile(part.path) as file:
-        for row_group, page in enumerate(part.pages):
-            rows = file.read_row_group(row_group)
-            mask = [last_page.get(key, page) == page for key in _tuples(rows.select(list(names)))]
-            kept.write(rows.filter(pa.array(mask)))
-    kept.complete()
-    part.rows = kept.rows
+        for batch in file.iter_batches():
+            keys = [*_tuples(batch.select(names))]
+            mask = [last_page.get(key, page) == page for key, page in zip(keys, islice(pages, len(keys)), strict=True)]
+            kept.write(pa.table(batch).filter(pa.array(mask)))
+    kept.close()
+    part.file.rows = kept.rows
     kept.path.replace(part.path)
 
 
-def _tuples(keys: pa.Table) -> Iterator[tuple[object, ...]]:
+def _tuples(keys: pa.Table | pa.RecordBatch) -> Iterator[tuple[object, ...]]:
     return zip(*(column.to_pylist() for column in keys.columns), strict=True)
