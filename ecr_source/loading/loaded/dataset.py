@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import dlt
 import pyarrow as pa
@@ -24,6 +24,9 @@ from ecr_source.catalog import (
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.destination import destination_of
 from ecr_source.destinations.warehouse import SqlClient
+
+# Of drivers whose rows are Python objects no more are in memory at once.
+_ROWS_AT_A_TIME = 10_000
 
 _LAST_RUN = "SELECT mode, registry_id FROM {table} ORDER BY started_at DESC LIMIT 1"
 _SCOPES_WITH_ROWS = "SELECT DISTINCT '{name}', registry_id, {region} FROM {table}"
@@ -135,7 +138,7 @@ def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:
 
     What drivers hand over differs: BigQuery's is batches, Snowflake's has names in upper case, or is None.
     """
-    parts = [part for part in cursor.iter_arrow(chunk_size=cast("int", None)) if part is not None]
+    parts = [part for part in cursor.iter_arrow(_ROWS_AT_A_TIME) if part is not None]
     tables = [pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part for part in parts]
     return pa.concat_tables(
         [table.rename_columns(schema.names).cast(schema) for table in tables] or [schema.empty_table()]
