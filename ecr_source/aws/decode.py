@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ParamSpec, TypeVar
 
 import orjson
@@ -33,6 +33,9 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _ARROW_THREADS = ThreadPoolExecutor(os.cpu_count() or 1, "arrow")
+
+# Bytes of a body: where there is nothing, a region answers as any other, and to read it takes 0.3 ms.
+_SHORT = 500
 
 # Seconds since 1970, as in the JSON protocol; the mark tells them from other numbers.
 _SCALARS = TYPE_OF_SHAPE | {"timestamp": pa.float64()}
@@ -65,7 +68,19 @@ def decode(bodies: Sequence[bytes], operation: OperationModel) -> pa.Table:
         NotWhole: a body is not one whole JSON object.
         MalformedResponse: a member has another type than the model says.
     """
-    schema = _response_schema(operation.service_model.service_name, operation.name)
+    service, name = operation.service_model.service_name, operation.name
+    if len(bodies) == 1 and len(bodies[0]) <= _SHORT:
+        return _decoded_once(bodies[0], service, name)
+    return _decoded(bodies, service, name)
+
+
+@lru_cache(maxsize=512)
+def _decoded_once(body: bytes, service: str, operation: str) -> pa.Table:
+    return _decoded([body], service, operation)
+
+
+def _decoded(bodies: Sequence[bytes], service: str, operation: str) -> pa.Table:
+    schema = _response_schema(service, operation)
     # What it would ignore it would not check either.
     responses = _read_by_arrow(bodies, schema) if UNMODELLED in schema.names else None
     if responses is not None and len(responses) == len(bodies) and _is_strict(responses):

@@ -41,7 +41,7 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
         MalformedResponse: a member does not hold what its column needs.
     """
     schema = arrow_schema(table)
-    rows = _rows(page if filling.whatever_comes else page.answered(), table, filling, scope)
+    rows = _rows(page if filling.whatever_comes else page.answered, table, filling, scope)
     if not len(rows.positions[-1]):
         return schema.empty_table()
     last = len(rows.levels) - 1
@@ -66,14 +66,14 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
 
 def listed_keys(page: Page, table: Table, filling: Filling) -> pa.Table:
     """The key columns that tell the items of the listing apart, of all items of `page`, an item listed twice once."""
-    first = _items(page, filling, 1, _struct_array(page.responses))
+    first = _items(page, filling, 1, page.items)
     keys = _listed_key(page, table, filling, first)
     return last_of_each(keys.select([name for name in keys.column_names if name in table.key]), None)
 
 
 def call_outcomes(page: Page, source: CallOutcome) -> pa.StringArray:
     """What came of each call of `page`."""
-    responses = Level(_struct_array(page.responses), pa.arange(0, 0), "")
+    responses = Level(page.items, pa.arange(0, 0), "")
     listed, is_list, member = source.path.partition("[].")
     said = member_at(page, responses, listed)
     said = first_named(said, member, source) if is_list else translated(said, source.names)
@@ -81,8 +81,7 @@ def call_outcomes(page: Page, source: CallOutcome) -> pa.StringArray:
 
 
 def _rows(page: Page, table: Table, filling: Filling, scope: Scope) -> _Rows:
-    responses = _struct_array(page.responses)
-    levels = [Level(responses, pa.arange(0, len(responses)), "")]
+    levels = [Level(page.items, pa.arange(0, len(page.items)), "")]
     for number in range(1, len(filling.levels) + 1):
         level = _items(page, filling, number, levels[-1].items)
         if number == 1 and number < len(filling.levels):
@@ -98,11 +97,6 @@ def _rows(page: Page, table: Table, filling: Filling, scope: Scope) -> _Rows:
     for level in reversed(levels[1:]):
         positions.insert(0, level.parents.take(positions[0]))
     return _Rows(page, scope, levels, positions)
-
-
-def _struct_array(table: pa.Table) -> pa.StructArray:
-    array = table.to_struct_array()
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _items(page: Page, filling: Filling, number: int, above: pa.Array) -> Level:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -30,6 +31,13 @@ class Page:
     where: str
     documents: dict[tuple[str, int], pa.StructArray] = field(default_factory=dict)
 
+    @cached_property
+    def items(self) -> pa.StructArray:
+        """The responses as the items of the first level."""
+        array = self.responses.to_struct_array()
+        return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+    @cached_property
     def answered(self) -> Page:
         """The page without the calls that were not answered."""
         complete = pc.equal(self.outcomes, COMPLETE)
