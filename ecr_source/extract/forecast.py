@@ -18,8 +18,8 @@ from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS
 from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.extract.images.image_selection import IMAGE
-from ecr_source.extract.operation import Reading
-from ecr_source.extract.questions import ForRows, Listing, Nothing, NothingThere, Parents, calls_for, rows_of
+from ecr_source.extract.operations.questions import ForRows, Listing, Nothing, NothingThere, Parents, calls_for, rows_of
+from ecr_source.extract.operations.reading import Reading
 from ecr_source.extract.results import ReadError
 from ecr_source.extract.rows.spool import TableFile
 from ecr_source.extract.scope_walk import ScopeWalk, stages_of

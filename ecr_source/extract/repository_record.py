@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from ecr_source.catalog import EXTRACTION_REPOSITORIES
 from ecr_source.catalog.schema import arrow_schema
-from ecr_source.extract.operation import Reading
-from ecr_source.extract.questions import rows_of
+from ecr_source.extract.operations.questions import rows_of
+from ecr_source.extract.operations.reading import Reading
 from ecr_source.extract.rows.spool import TableFile
 from ecr_source.statuses import COMPLETE
 

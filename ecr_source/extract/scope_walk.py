@@ -24,8 +24,8 @@ from ecr_source.catalog.tables.image import IMAGE_TAGS, IMAGES
 from ecr_source.errors import Disabled, Interrupted
 from ecr_source.extract.images.image_selection import NEVER, Bounds, Earlier
 from ecr_source.extract.name_patterns import is_pattern, matching_any
-from ecr_source.extract.operation import Reading
-from ecr_source.extract.questions import Parents
+from ecr_source.extract.operations.questions import Parents
+from ecr_source.extract.operations.reading import Reading
 from ecr_source.extract.reached import Reached, ScopeReached, in_all
 from ecr_source.extract.repository_record import repositories_told_of
 from ecr_source.extract.results import ScopeRead, TableRead, table_status

@@ -17,7 +17,7 @@ from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
 from ecr_source.extract.images.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, choose
-from ecr_source.extract.questions import Parents
+from ecr_source.extract.operations.questions import Parents
 from ecr_source.extract.rows.row_groups import RowGroups
 from ecr_source.extract.rows.spool import Files, TableFile
 from ecr_source.statuses import GONE, UNANSWERED, UNKNOWN

@@ -23,7 +23,7 @@ from ecr_source.catalog.tables.repository import (
     REPOSITORY_TAG_MUTABILITY_EXCLUSION_FILTERS,
     REPOSITORY_TAGS,
 )
-from ecr_source.extract.questions import rows_of
+from ecr_source.extract.operations.questions import rows_of
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rows.spool import TableFile
 from ecr_source.loading.loaded.dataset import Dataset

@@ -18,7 +18,7 @@ from ecr_source.errors import Absent, BudgetSpent, Gone, TokenRejected
 from ecr_source.extract.failures import UNREADABLE, Failures
 from ecr_source.extract.images.image_selection import image_names
 from ecr_source.extract.name_patterns import is_matched, matching, matching_any, no_match, with_pattern
-from ecr_source.extract.questions import Listing, Matching, Named
+from ecr_source.extract.operations.questions import Listing, Matching, Named
 from ecr_source.extract.rows.flatten import listed_keys
 from ecr_source.extract.rows.response_rows import Answer, Answers
 from ecr_source.statuses import COMPLETE, POSTPONED, SELECTED

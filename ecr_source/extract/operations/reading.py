@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
 from ecr_source.aws.api import Api
 from ecr_source.aws.dispatch import Job
-from ecr_source.aws.response import Response
 from ecr_source.catalog.table import AskAgain, EachRow, EachValue, Operation, Table
-from ecr_source.errors import (
-    Absent,
-    BudgetSpent,
-    Denied,
-    Gone,
-    MalformedResponse,
-    NotOffered,
-    ScopeLost,
-    TokenRejected,
-)
-from ecr_source.extract.failures import UNREADABLE, Failures, Left, failures_in, status_of
+from ecr_source.errors import NotOffered
+from ecr_source.extract.failures import Failures, status_of
 from ecr_source.extract.images.image_selection import Choice
 from ecr_source.extract.images.standing_rows import standing
-from ecr_source.extract.listed_items import ListedItems
-from ecr_source.extract.preconditions import unmet_precondition
-from ecr_source.extract.questions import (
+from ecr_source.extract.operations.asked_rows import AskedRows
+from ecr_source.extract.operations.listed_items import ListedItems
+from ecr_source.extract.operations.preconditions import unmet_precondition
+from ecr_source.extract.operations.questions import (
     ForRows,
     Listing,
     Matching,
@@ -44,7 +34,6 @@ from ecr_source.extract.questions import (
     calls_for,
     count_calls,
     each_row,
-    halves,
     question_of,
     rows_from,
     rows_of,
@@ -54,19 +43,7 @@ from ecr_source.extract.results import ImageCounts
 from ecr_source.extract.rows.page import ParentRow
 from ecr_source.extract.rows.response_rows import Answer, Answers
 from ecr_source.extract.rows.spool import Files, TableFile
-from ecr_source.statuses import (
-    BOUNDED,
-    CALL_FAILED,
-    COMPLETE,
-    DENIED,
-    LEFT_OUT,
-    NOT_ASKED,
-    NOT_OFFERED,
-    POSTPONED,
-    READ,
-)
-
-_ENDED = (BudgetSpent, ScopeLost)
+from ecr_source.statuses import BOUNDED, COMPLETE, LEFT_OUT, NOT_OFFERED, POSTPONED, READ
 
 
 @dataclass
@@ -97,20 +74,22 @@ class Reading:
     matched: set[str] = field(default_factory=set)
     files: Files = field(default_factory=dict)
     images: ImageCounts | None = None
-    outcomes: dict[str, str] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
         self.failures = Failures(self.operation)
         self._answers = Answers(
-            self.api, self.operation, self.tables, self.folder, self.began_at, self._malformed, self.observe
+            self.api,
+            self.operation,
+            self.tables,
+            self.folder,
+            self.began_at,
+            lambda answer, error: self._asked.malformed(answer, error),
+            self.observe,
         )
-        self._lock = threading.Lock()
-        self._answered = 0
+        self._asked = AskedRows(self.api, self.operation, self._answers, self.failures, self._fail)
         self._items: ListedItems | None = None
-        self._choice: Choice | None = None
-        self._left = Left()
         self._parents: Parents | None = None
         self._to_begin = self._begun = 0
         self._are_all_begun = self._has_ended = False
@@ -131,15 +110,20 @@ class Reading:
         )
 
     @property
+    def outcomes(self) -> Mapping[str, str]:
+        """What repositories answered of which there is nothing to tell."""
+        return self._asked.outcomes
+
+    @property
     def resumes_at(self) -> str:
         """The repository with which the next run goes on, where the budget ended; else empty."""
         start = self._starts_at()
-        return min(self._left.repositories, key=lambda name: (name < start, name), default="")
+        return min(self._asked.left.repositories, key=lambda name: (name < start, name), default="")
 
     @property
     def is_postponed(self) -> bool:
         """Whether the budget ended before all was asked."""
-        return self.status == POSTPONED or self._left.by_budget
+        return self.status == POSTPONED or self._asked.left.by_budget
 
     def jobs(self, parents: Parents | None, stopped: threading.Event) -> Iterator[Job]:
         """The calls and listings to make. A job raises nothing that the service, or the network, is to blame for."""
@@ -155,7 +139,7 @@ class Reading:
                 self.status, self.note = status, note
             case NothingThere(note):
                 self.note = note
-                self._answered += 1
+                self._asked.answered += 1
             case Listing() | Named() | Matching() as question:
                 self._items = ListedItems(
                     self.api, self.operation, self._answers, self.failures, self.started_at, self._fail, stopped
@@ -164,7 +148,7 @@ class Reading:
             case EachValue(parameter, values):
                 self._to_begin = len(values)
                 for value in values:
-                    yield partial(self._ask, [], {parameter: value})
+                    yield partial(self._asked.ask, [], {parameter: value})
             case ForRows(each, file):
                 yield from self._jobs_for_rows(each, file)
 
@@ -200,20 +184,22 @@ class Reading:
         self._answers.flush()
         if self._items:
             self.status, self.named, self.matched = self._items.status, self._items.named, self._items.matched
-            self._answered += self._items.answered
+            self._asked.answered += self._items.answered
+        if self._asked.status != COMPLETE:
+            self.status = self._asked.status
         if self.status == COMPLETE:
             self._inherit()
             above = self._parents.status if self._parents else COMPLETE
-            self.status = status_of(above, self.failures, self._left, answered=self._answered > 0)
+            self.status = status_of(above, self.failures, self._asked.left, answered=self._asked.answered > 0)
         # Where nothing could be asked any more, nothing is known of what was not.
         if self.status in READ or (self.failures.images and self.failures.status is None):
             self.files = self._answers.complete(self.named, sorted(self.failures.repositories))
         else:
             self.discard()
-        if self._choice:
-            self._count_images(self._choice)
-        if self._left.by_budget:
-            self.note = f"the budget was spent: {self._left} wait for the next run"
+        if self._asked.choice:
+            self._count_images(self._asked.choice)
+        if self._asked.left.by_budget:
+            self.note = f"the budget was spent: {self._asked.left} wait for the next run"
         self.note = self.note or self.api.notes.get(self.operation, "")
         self.finished_at = datetime.now(UTC)
         self._has_ended = True
@@ -225,7 +211,7 @@ class Reading:
             asked=asked,
             kept=choice.standing.num_rows,
             left_out=choice.outside,
-            failed=len(self.failures.images) + len(self._left.images),
+            failed=len(self.failures.images) + len(self._asked.left.images),
             oldest_answer_at=min(filter(None, answered_at), default=None),
         )
         if choice.outside:
@@ -244,8 +230,6 @@ class Reading:
             self.named = self._parents.named
             self.failures.repositories.update(self._parents.excepted)
 
-    # what to ask
-
     def _jobs_for_rows(self, each: EachRow, file: TableFile) -> Iterator[Job]:
         if not self.operation.again:
             self._to_begin = count_calls(each, rows_of(file, self.columns))
@@ -253,9 +237,9 @@ class Reading:
             if self.failures.status == NOT_OFFERED:
                 return
             if ended := self.api.ended:
-                self._leave(rows, ended, datetime.now(UTC))
+                self._asked.leave(rows, ended, datetime.now(UTC))
             else:
-                yield partial(self._ask, rows, parameters)
+                yield partial(self._asked.ask, rows, parameters)
 
     def _starts_at(self) -> str:
         if self._parents is None or not self.tables:
@@ -269,10 +253,10 @@ class Reading:
         if again.above_zero:
             images = images.filter(pc.greater(images[again.above_zero], 0))
         choice = self._answers.record.choose(images, self._parents, again, self.started_at)
-        self._choice = choice
+        self._asked.choice = choice
         assert isinstance(self.operation.each, EachRow)
         self._to_begin = count_calls(self.operation.each, choice.ask)
-        self._answered += choice.standing.num_rows
+        self._asked.answered += choice.standing.num_rows
         for row in each_row(choice.left_out):
             self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
         yield from each_row(choice.ask)
@@ -284,62 +268,11 @@ class Reading:
             oldest = self.started_at - self._parents.bounds.max_age
             found = standing(listed, table, self.operation.kept_while, self._parents.earlier, self.api.scope, oldest)
             self._answers.keep(table, found.kept)
-            self._answered += found.kept.num_rows
+            self._asked.answered += found.kept.num_rows
             self._to_begin = found.ask.num_rows
             self.images = found.counts(self.started_at)
             listed = found.ask
         return each_row(listed)
-
-    # asking
-
-    def _ask(self, rows: list[ParentRow], parameters: dict[str, Any]) -> None:
-        """Asks for one row of the parent table, or for some at a time."""
-        asked = rows[0] if rows else {}
-        asked_at = datetime.now(UTC)
-        try:
-            responses = self._listed(asked, parameters, asked_at)
-            failed = [*failures_in(self.api, self.operation, responses, asked)]
-            for failure in failed:
-                self.failures.except_answer(failure)
-        except Absent as error:
-            outcome = self.operation.absent[error.error_code]
-            self._collect(Answer.without_response(asked, outcome, asked_at))
-            self.outcomes[asked.get("repository_name", "")] = outcome
-        except (Denied, Gone) as error:
-            self._refused(rows, parameters, error, asked_at)
-        except _ENDED as ended:
-            self._leave(rows, ended, asked_at)
-        except UNREADABLE as error:
-            self._except(rows, error, asked_at)
-        else:
-            self._collect(Answer(asked, responses, COMPLETE, asked_at, rows, {one.image for one in failed}))
-
-    def _refused(
-        self, rows: list[ParentRow], parameters: dict[str, Any], error: Denied | Gone, asked_at: datetime
-    ) -> None:
-        """Looks for the repository that is gone or denied, where several were asked for."""
-        parts = halves(rows, parameters)
-        for part, narrowed in parts:
-            self._ask(part, narrowed)
-        if parts:
-            return
-        if isinstance(error, Denied):
-            self._except(rows, error, asked_at)
-        elif self._answers.record:
-            self._answers.record.forget(rows)
-
-    def _listed(self, asked: ParentRow, parameters: dict[str, Any], asked_at: datetime) -> list[Response]:
-        try:
-            return self._answers.listed(asked, self.api.pages(self.operation, parameters), asked_at)
-        except TokenRejected:
-            return self._answers.listed(asked, self.api.pages(self.operation, parameters), asked_at)
-
-    def _collect(self, answer: Answer) -> None:
-        with self._lock:
-            self._answered += 1
-        self._answers.add(answer)
-
-    # what failed
 
     def _fail(self, error: Exception) -> None:
         self.failures.fail(error)
@@ -347,41 +280,3 @@ class Reading:
             self.note = f"{self.operation.instead} was read instead: {error}"
         elif isinstance(error, NotOffered):
             self.note = str(error)
-
-    def _malformed(self, answer: Answer, error: MalformedResponse) -> None:
-        with self._lock:
-            self._answered -= 1
-        self._except(answer.rows, error, answer.asked_at)
-
-    def _except(self, rows: Sequence[ParentRow], error: Exception, asked_at: datetime) -> None:
-        """Excepts what could not be read: the image, where images are asked again one by one, else the repository."""
-        if isinstance(error, NotOffered) or not any("repository_name" in row for row in rows):
-            self._fail(error)
-        elif not self.operation.again:
-            self.failures.except_repositories({row["repository_name"] for row in rows}, error)
-        else:
-            outcome = DENIED if isinstance(error, Denied) else CALL_FAILED
-            for row in rows:
-                self.failures.except_image(row["repository_name"], row["image_digest"], error)
-                self._answers.add(Answer.without_response(row, outcome, asked_at))
-
-    def _leave(self, rows: Sequence[ParentRow], ended: BudgetSpent | ScopeLost, asked_at: datetime) -> None:
-        """Leaves to the next run what cannot be asked any more; what is known of it from earlier runs is kept."""
-        if isinstance(ended, ScopeLost):
-            self.failures.note(ended)
-        names = {row["repository_name"] for row in rows if "repository_name" in row}
-        if not names:
-            self.status = POSTPONED if isinstance(ended, BudgetSpent) else ended.status
-            return
-        images = [f"{row['repository_name']}@{row['image_digest']}" for row in rows] if self.operation.again else []
-        with self._lock:
-            self._left.add(names, images, ended)
-        if self._choice is None:
-            self.failures.repositories.update(names)
-            return
-        assert self._answers.record is not None
-        for row, image in zip(rows, images, strict=True):
-            if image in self._choice.known_names:
-                self._answers.record.keep([row])
-            else:
-                self._answers.add(Answer.without_response(row, NOT_ASKED, asked_at))

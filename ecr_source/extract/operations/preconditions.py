@@ -6,7 +6,7 @@ from ecr_source.aws.api import Api
 from ecr_source.catalog.table import OnlyWhere, Operation
 from ecr_source.errors import BudgetSpent, NotOffered
 from ecr_source.extract.failures import UNREADABLE, Failures
-from ecr_source.extract.questions import Nothing, NothingThere, Parents
+from ecr_source.extract.operations.questions import Nothing, NothingThere, Parents
 from ecr_source.statuses import FAILED, POSTPONED, SKIPPED
 
 
