@@ -170,7 +170,8 @@ def _section(sizes: Sequence[int]) -> Section:
         f" again with nothing changed, then with a newer scan of every {CHANGED_EVERY}th image; {{rounds}} rounds, into"
         " DuckDB and into a Postgres that does not wait for its disk and whose own memory is not counted. Aimed at, for"
         f" {CLAIMED:,} findings with nothing changed: a tenth of the time of the first run, and {CLAIMED_MEMORY} times"
-        f" the memory of {SIZES[0]:,} findings.",
+        f" the memory of {SIZES[0]:,} findings. What is held is of the images, one for {OF_AN_IMAGE} findings, and 2 to"
+        " 3 kB of each, until a row group of them is full; of the findings nothing is.",
         (
             Column("destination"),
             Column("run"),

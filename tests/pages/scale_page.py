@@ -185,8 +185,8 @@ Two cores, with endpoint and Postgres on them.
 
 - **Calls** are 13 a scope, a little over 3 for each repository, and one more for each further 1,000 images of one.
 - **A process** does about {calls_a_second} calls a second: the processor's limit, not AWS's.
-- **A scope**, also an empty one, costs {scope_seconds} s of processor besides its calls: it has a file for each table,
-  which takes dlt 5 ms to check. In the simulation that time stands before the scope's first call.
+- **A scope**, also an empty one, costs {scope_seconds} s of processor besides its calls: two clients, and rows of what each
+  region says of itself. In the simulation that time stands before the scope's first call.
 - **A load** takes half a second, however little there is to load, and grows slowly with scopes and rows. What follows
   reckons with ten images a repository: 100,000 images more are some 0.7 s more.
 

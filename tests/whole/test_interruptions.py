@@ -155,19 +155,19 @@ def test_a_run_leaves_no_rows_behind_in_its_working_folder(
 
 
 def test_a_run_that_is_killed_while_it_reads_leaves_nothing_behind(
-    many: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
+    server: EcrServer, ecr: Ecr, query: Query, database: Path, tmp_path: Path
 ) -> None:
-    many.page_size = 100
-    page = hold_page(many, 50)
-    with running(many, database) as process:
+    server.registry().fill(40_000)
+    server.page_size = 1_000
+    page = hold_page(server, 35)  # by then a row group is full
+    with running(server, database) as process:
         assert page.asked.wait(60)
         process.kill()
         page.released.set()
         process.communicate(timeout=60)
     assert leftovers(tmp_path) != []
-    many.page_size = None
     assert ecr("run").returncode == 0
-    assert query(COUNT) == [(20_000, 20_000)]
+    assert query(COUNT) == [(40_000, 40_000)]
     assert leftovers(tmp_path) == []
 
 
