@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,10 +80,10 @@ def measured() -> Iterator[Measurement]:
 def _measure(size: Size, url: str) -> Measurement:
     loading = processor_of_loading = 0.0
 
-    def load(pipeline: dlt.Pipeline) -> None:
+    def load(pipeline: dlt.Pipeline, parameters: Mapping[str, float] | None) -> None:
         nonlocal loading, processor_of_loading
         started, processor = time.monotonic(), time.process_time()
-        loads(pipeline)
+        loads(pipeline, parameters)
         loading += time.monotonic() - started
         processor_of_loading += time.process_time() - processor
 

@@ -14,7 +14,7 @@ from tests.pages.scale_measured import LATENCY, MEASURED, Measurement, Size
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 
 SCOPES_PER_TASK = 50
-BATCHES = (1, 10, 17, 50, 200)
+BATCHES = (1, 10, 50, 200, 1_000)
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 RATES = (5, 10, 20, 50, 200)
 MAPPED_TASKS = 1_024
@@ -51,7 +51,8 @@ def costs() -> Costs:
     by_size = {(one.size.scopes, one.size.repositories, one.size.images): one for one in measurements()}
     one, hundred = (by_size[scopes, 0, 0] for scopes in (1, 100))
     small, large = by_size[1, 1_000, 10], by_size[1, 3_000, 10]
-    calls_a_second = (large.calls - small.calls) / (large.reading - small.reading)
+    # Of one scope's reading the half is waiting, in which calls of others go out.
+    calls_a_second = (large.calls - small.calls) / (large.processor - small.processor)
     of_a_scope = (hundred.reading - one.reading) / (hundred.size.scopes - 1)
     return Costs(
         calls_a_second=round(calls_a_second, 1),
@@ -151,7 +152,7 @@ def _workers(tasks: Sequence[tuple[float, float]]) -> Iterable[Sequence[str]]:
 
 
 def _batches(whole: Organization, known: Costs) -> Iterable[Sequence[str]]:
-    yield ["scopes_per_task", "tasks", "starts, minutes of worker", "loads one after the other, minutes"]
+    yield ["scopes_per_task", "tasks", "starts", "reading", "loads"]
     for size in BATCHES:
         batches = list(tasks_of(whole, size))
         loading = sum(known.loading(batch) for batch in batches)
@@ -159,6 +160,7 @@ def _batches(whole: Organization, known: Costs) -> Iterable[Sequence[str]]:
             f"{size}",
             f"{len(batches):,}",
             f"{len(batches) * known.task_seconds / 60:,.0f}",
+            f"{sum(run.seconds for run in run_all(whole, size)) / 60:,.0f}",
             f"{loading / 60:,.0f}",
         ]
 
@@ -184,9 +186,10 @@ Two cores, with endpoint and Postgres on them.
 {measured}
 
 - **Calls** are 13 a scope, a little over 3 for each repository, and one more for each further 1,000 images of one.
-- **A process** does about {calls_a_second} calls a second: the processor's limit, not AWS's.
-- **A scope**, also an empty one, costs {scope_seconds} s of processor besides its calls: two clients, and rows of what each
-  region says of itself. In the simulation that time stands before the scope's first call.
+- **A process** does about {calls_a_second:,} calls a second, by the processor's time that one takes, where enough of them
+  are under way: of one scope 32 at once are some 640.
+- **A scope**, also an empty one, costs {scope_seconds} s besides its calls: two clients, and rows of what each region
+  says of itself. In the simulation that time stands before the scope's first call.
 - **A load** takes half a second, however little there is to load, and grows slowly with scopes and rows. What follows
   reckons with ten images a repository: 100,000 images more are some 0.7 s more.
 
@@ -209,12 +212,14 @@ project's own rate controller (`ecr_source/aws/rate.py`), against a token bucket
 
 {workers}
 
-**Where the limit is.** First the processor of the workers: another worker takes its share of the time. Then the longest
-task, whose largest scope no worker can read faster than AWS grants it. Then, in Postgres, the loads: those into
-one dataset are one at a time (an advisory lock), so that all of them together are the least a run can take. A worker
-that waits for its turn to load does nothing else meanwhile.
+**Where the limit is.** First what AWS grants: no worker can read the largest scope of a task faster than that, while
+the others are done already, so that larger tasks take less of a worker. Then the longest task. Then, in Postgres, the
+loads: those into one dataset are one at a time (an advisory lock), so that all of them together are the least a run can
+take. A worker that waits for its turn to load does nothing else meanwhile.
 
 ## How many scopes a task takes
+
+In minutes of a worker; the loads one after the other:
 
 {batches}
 
@@ -223,7 +228,7 @@ that waits for its turn to load does nothing else meanwhile.
   about {told} MB for a run of this organization, until `airflow db clean` takes them away.
 - **Postgres**: a load costs half a second even for one scope. With one scope a task the loads alone take hours; with 50
   they are a small part of what reading takes on a few workers.
-- **A task is what is tried again**, whole: with 200 scopes, a killed worker costs minutes of reading.
+- **A task is what is tried again**, whole: with 200 scopes, a killed worker costs a minute of reading, with 1,000 three.
 
 {scopes_per_task} scopes a task is a good start for this organization; for a small one, all scopes in a task or two.
 """
