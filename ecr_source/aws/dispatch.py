@@ -168,10 +168,16 @@ def _do(job: Job, rate: Rate) -> None:
         rate.job_ended()
 
 
-def one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The items, each made while the one before it is worked on."""
+def one_ahead(items: Iterator[_Item], is_last: Callable[[_Item], bool]) -> Iterator[_Item]:
+    """The items, each made while the one before it is worked on, unless the first is known to be the last."""
+    first = next(items, None)
+    if first is None or is_last(first):  # most listings have one page, and a thread costs more than to look for more
+        yield from [] if first is None else [first]
+        yield from items
+        return
     with ThreadPoolExecutor(1, "ahead") as pool:
         following = pool.submit(next, items, None)
+        yield first
         while (item := following.result()) is not None:
             following = pool.submit(next, items, None)
             yield item

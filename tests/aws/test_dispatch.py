@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from ecr_source.aws.dispatch import Calls, Job
+from ecr_source.aws.dispatch import Calls, Job, one_ahead
 from ecr_source.aws.rate import Rate
 
 IN_FLIGHT = 8
@@ -136,3 +136,28 @@ def test_nothing_is_begun_once_it_is_stopped() -> None:
         held.let_go.set()
         reading.result(WITHIN)
     assert not held.begun.acquire(blocking=False)
+
+
+def made_in(threads: list[str], count: int) -> Iterator[int]:
+    """The numbers up to `count`; in which thread each was made is added to `threads`."""
+    for number in range(1, count + 1):
+        threads.append(threading.current_thread().name)
+        yield number
+
+
+def test_while_a_page_is_worked_on_the_next_one_is_fetched() -> None:
+    threads: list[str] = []
+    assert list(one_ahead(made_in(threads, 3), lambda number: number == 3)) == [1, 2, 3]
+    here, *ahead = threads
+    assert here == threading.current_thread().name
+    assert all(name.startswith("ahead") for name in ahead)
+
+
+def test_a_listing_of_one_page_takes_no_thread() -> None:
+    threads: list[str] = []
+    assert list(one_ahead(made_in(threads, 1), lambda _: True)) == [1]
+    assert threads == [threading.current_thread().name]
+
+
+def test_what_comes_after_a_page_that_seemed_the_last_is_not_lost() -> None:
+    assert list(one_ahead(made_in([], 3), lambda _: True)) == [1, 2, 3]

@@ -186,8 +186,8 @@ Two cores, with endpoint and Postgres on them.
 {measured}
 
 - **Calls** are 13 a scope, a little over 3 for each repository, and one more for each further 1,000 images of one.
-- **A process** does about {calls_a_second:,} calls a second, by the processor's time that one takes, where enough of them
-  are under way: of one scope 32 at once are some 640.
+- **A process** does about {calls_a_second:,} calls a second, by the time that each takes of the processor, where enough
+  of them are under way: of one scope 32 at once are some 640.
 - **A scope**, also an empty one, costs {scope_seconds} s besides its calls: two clients, and rows of what each region
   says of itself. In the simulation that time stands before the scope's first call.
 - **A load** takes half a second, however little there is to load, and grows slowly with scopes and rows. What follows
@@ -228,7 +228,7 @@ In minutes of a worker; the loads one after the other:
   about {told} MB for a run of this organization, until `airflow db clean` takes them away.
 - **Postgres**: a load costs half a second even for one scope. With one scope a task the loads alone take hours; with 50
   they are a small part of what reading takes on a few workers.
-- **A task is what is tried again**, whole: with 200 scopes, a killed worker costs a minute of reading, with 1,000 three.
+- **A task is what is tried again**, whole: of 200 scopes a killed worker costs a minute of reading, of 1,000 three.
 
 {scopes_per_task} scopes a task is a good start for this organization; for a small one, all scopes in a task or two.
 """

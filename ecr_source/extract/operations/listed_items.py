@@ -111,7 +111,7 @@ class ListedItems:
         self.status = SELECTED
 
     def _spool_pages(self, pages: Iterator[Response]) -> None:
-        for number, response in enumerate(one_ahead(pages), 1):
+        for number, response in enumerate(one_ahead(pages, self._has_no_token), 1):
             if self.stopped.is_set():
                 return
             where = f"page {number} of {self.operation} in {self.api.scope}"
@@ -120,3 +120,6 @@ class ListedItems:
             self.answered += 1
             if self.named is not None:
                 self.named += listed_keys(page, *self.answers.fillings[0]).column(0).to_pylist()
+
+    def _has_no_token(self, page: Response) -> bool:
+        return not page.text(self.operation.token)
