@@ -81,7 +81,7 @@ def test_the_next_run_goes_on_with_the_repositories_that_were_not_reached(
     registry.fill(30)
     registry.lifecycle_policies |= dict.fromkeys(registry.repositories, POLICY)
     for reached in (12, 24, 30):
-        load(tables=["lifecycle_policies"], max_calls=13)
+        load(tables=["lifecycle_policies"], max_calls=13, max_in_flight=1)
         assert query("SELECT count(*), count(DISTINCT repository_name) FROM lifecycle_policies") == [(reached, reached)]
     names = sorted(registry.repositories)
     assert query(

@@ -49,3 +49,17 @@ def test_dropped_rows_leave_no_file(row_groups: RowGroups) -> None:
     row_groups.write(page("b", 1))
     row_groups.drop()
     assert not row_groups.path.exists()
+
+
+def test_where_much_waits_for_many_files_row_groups_are_smaller(tmp_path: Path) -> None:
+    others = [RowGroups(tmp_path / f"{number}.parquet", SCHEMA) for number in range(9)]
+    for other in others:
+        other.write(page("a", 7 * MEGABYTE))
+    late = RowGroups(tmp_path / "late.parquet", SCHEMA)
+    late.write(page("b", 2 * MEGABYTE))
+    assert [path.name for path in tmp_path.iterdir()] == ["late.parquet"]
+    others.clear()
+    next_one = RowGroups(tmp_path / "next.parquet", SCHEMA)
+    next_one.write(page("c", 2 * MEGABYTE))
+    assert not next_one.path.exists()
+    late.close()

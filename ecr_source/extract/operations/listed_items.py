@@ -10,7 +10,7 @@ from functools import partial
 
 import pyarrow.compute as pc
 
-from ecr_source.aws.api import Api
+from ecr_source.aws.api import NAMES_PER_CALL, Api
 from ecr_source.aws.dispatch import one_ahead
 from ecr_source.aws.response import Response
 from ecr_source.catalog.table import Operation
@@ -64,10 +64,10 @@ class ListedItems:
     def _read_all(self) -> None:
         try:
             try:
-                self._spool_pages(self.api.pages(self.operation))
+                self._spool_pages(self.api.pages(self.operation), self._has_no_token)
             except TokenRejected:
                 self.answers.drop()
-                self._spool_pages(self.api.pages(self.operation))
+                self._spool_pages(self.api.pages(self.operation), self._has_no_token)
         except Absent:
             self.answered += 1
         except BudgetSpent:
@@ -78,7 +78,7 @@ class ListedItems:
     def _read_named(self, names: Sequence[str]) -> None:
         self.named = []
         try:
-            self._spool_pages(self._found(names))
+            self._spool_pages(self._found(names), lambda _: len(names) <= NAMES_PER_CALL)
         except BudgetSpent:
             self.status = POSTPONED
         except UNREADABLE as error:
@@ -110,8 +110,8 @@ class ListedItems:
         self.named = [*listed, *vanished(patterns, listed)]
         self.status = SELECTED
 
-    def _spool_pages(self, pages: Iterator[Response]) -> None:
-        for number, response in enumerate(one_ahead(pages, self._has_no_token), 1):
+    def _spool_pages(self, pages: Iterator[Response], is_last: Callable[[Response], bool]) -> None:
+        for number, response in enumerate(one_ahead(pages, is_last), 1):
             if self.stopped.is_set():
                 return
             where = f"page {number} of {self.operation} in {self.api.scope}"

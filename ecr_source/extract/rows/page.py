@@ -35,7 +35,7 @@ class Page:
     def items(self) -> pa.StructArray:
         """The responses as the items of the first level."""
         array = self.responses.to_struct_array()
-        return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        return array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()  # which copies
 
     @cached_property
     def answered(self) -> Page:

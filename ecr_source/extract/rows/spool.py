@@ -22,6 +22,9 @@ from ecr_source.extract.rows.row_groups import RowGroups
 
 _PAGE = "number of the page"
 
+# So many are Python objects at once where an item is on two pages.
+_ROWS_AT_A_TIME = 5_000
+
 
 @dataclass(frozen=True)
 class TableFile:
@@ -184,7 +187,7 @@ def _keep_last(part: _Part, names: Sequence[str], last_page: dict[tuple[object, 
     kept = RowGroups(part.path.with_suffix(".kept"), arrow_schema(part.table))
     pages = (page for page, rows in part.pages for _ in range(rows))
     with pq.ParquetFile(part.path) as file:
-        for batch in file.iter_batches():
+        for batch in file.iter_batches(_ROWS_AT_A_TIME):
             keys = [*_tuples(batch.select(names))]
             mask = [last_page.get(key, page) == page for key, page in zip(keys, islice(pages, len(keys)), strict=True)]
             kept.write(pa.table(batch).filter(pa.array(mask)))
