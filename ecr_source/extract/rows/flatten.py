@@ -41,7 +41,7 @@ def flatten(page: Page, table: Table, filling: Filling, scope: Scope) -> pa.Tabl
         MalformedResponse: a member does not hold what its column needs.
     """
     schema = arrow_schema(table)
-    rows = _rows(page if filling.whatever_comes else page.answered, table, filling, scope)
+    rows = _rows(page if filling.whatever_comes else page.answered(), table, filling, scope)
     if not len(rows.positions[-1]):
         return schema.empty_table()
     last = len(rows.levels) - 1

@@ -37,7 +37,6 @@ class Page:
         array = self.responses.to_struct_array()
         return array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()  # which copies
 
-    @cached_property
     def answered(self) -> Page:
         """The page without the calls that were not answered."""
         complete = pc.equal(self.outcomes, COMPLETE)
