@@ -171,8 +171,10 @@ def _do(job: Job, rate: Rate) -> None:
 def one_ahead(items: Iterator[_Item], is_last: Callable[[_Item], bool]) -> Iterator[_Item]:
     """The items, each made while the one before it is worked on, unless the first is known to be the last."""
     first = next(items, None)
-    if first is None or is_last(first):  # most listings have one page, and a thread costs more than to look for more
-        yield from [] if first is None else [first]
+    if first is None:
+        return
+    if is_last(first):  # most listings have one page, for which a thread costs more than to read it
+        yield first
         yield from items
         return
     with ThreadPoolExecutor(1, "ahead") as pool:

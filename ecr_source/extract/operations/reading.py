@@ -91,6 +91,7 @@ class Reading:
         self._asked = AskedRows(self.api, self.operation, self._answers, self.failures, self._fail)
         self._items: ListedItems | None = None
         self._parents: Parents | None = None
+        self._answered = 0
         self._to_begin = self._begun = 0
         self._are_all_begun = self._has_ended = False
 
@@ -139,7 +140,7 @@ class Reading:
                 self.status, self.note = status, note
             case NothingThere(note):
                 self.note = note
-                self._asked.answered += 1
+                self._answered += 1
             case Listing() | Named() | Matching() as question:
                 self._items = ListedItems(
                     self.api, self.operation, self._answers, self.failures, self.started_at, self._fail, stopped
@@ -184,13 +185,14 @@ class Reading:
         self._answers.flush()
         if self._items:
             self.status, self.named, self.matched = self._items.status, self._items.named, self._items.matched
-            self._asked.answered += self._items.answered
+            self._answered += self._items.answered
         if self._asked.status != COMPLETE:
             self.status = self._asked.status
         if self.status == COMPLETE:
             self._inherit()
             above = self._parents.status if self._parents else COMPLETE
-            self.status = status_of(above, self.failures, self._asked.left, answered=self._asked.answered > 0)
+            answered = self._answered + self._asked.answered > 0
+            self.status = status_of(above, self.failures, self._asked.left, answered=answered)
         # Where nothing could be asked any more, nothing is known of what was not.
         if self.status in READ or (self.failures.images and self.failures.status is None):
             self.files = self._answers.complete(self.named, sorted(self.failures.repositories))
@@ -256,7 +258,7 @@ class Reading:
         self._asked.choice = choice
         assert isinstance(self.operation.each, EachRow)
         self._to_begin = count_calls(self.operation.each, choice.ask)
-        self._asked.answered += choice.standing.num_rows
+        self._answered += choice.standing.num_rows
         for row in each_row(choice.left_out):
             self._answers.add(Answer.without_response(row, LEFT_OUT, self.started_at))
         yield from each_row(choice.ask)
@@ -268,7 +270,7 @@ class Reading:
             oldest = self.started_at - self._parents.bounds.max_age
             found = standing(listed, table, self.operation.kept_while, self._parents.earlier, self.api.scope, oldest)
             self._answers.keep(table, found.kept)
-            self._asked.answered += found.kept.num_rows
+            self._answered += found.kept.num_rows
             self._to_begin = found.ask.num_rows
             self.images = found.counts(self.started_at)
             listed = found.ask
