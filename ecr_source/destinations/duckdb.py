@@ -9,6 +9,7 @@ from typing import ClassVar, cast
 
 import dlt
 import duckdb
+import pyarrow.parquet as pq
 from dlt.common.configuration import configspec
 from dlt.common.destination import AnyDestination, DestinationCapabilitiesContext
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
@@ -21,12 +22,19 @@ from ecr_source.errors import DestinationUnusable
 NAME = "duckdb"
 # The tables have no order to keep; what does not fit goes to disk. Loading 1,000,000 images takes half the memory, in
 # the same time.
-_SETTINGS = {"preserve_insertion_order": "false", "memory_limit": "160MB", "threads": "2"}
+_SETTINGS = {"preserve_insertion_order": "false", "memory_limit": "160MB"}
+
+# What was committed is in memory, as it came, until DuckDB has compressed it into the file: dlt lets it wait for 1 GB.
+_COMPRESS_SOON = "SET GLOBAL checkpoint_threshold = '4MB'"
+
+# Each thread gathers rows of its own in memory: a second one takes as much again, and is faster where they are many.
+_ROWS_FOR_TWO_THREADS = 500_000
 
 
 def duckdb_file(database: Path) -> AnyDestination:
     """The dlt destination of a DuckDB file."""
     credentials = DuckDbCredentials(global_config=_SETTINGS)
+    credentials.statements = [_COMPRESS_SOON]  # of settings dlt's own come after ours
     credentials.database = str(database)  # as an argument dlt would read it as a URL, with SQLAlchemy: 160 ms to import
     return cast("AnyDestination", _duckdb(credentials))
 
@@ -106,6 +114,8 @@ SELECT view_name, comment, true FROM duckdb_views() WHERE schema_name = %s AND d
     def loading_alone(self, pipeline: dlt.Pipeline) -> Iterator[SqlClient]:
         """While it lasts the file is open: dlt would open it four times, for 25 ms of processor each."""
         with pipeline.sql_client() as client:
+            if isinstance(self.destination, _duckdb):
+                client.execute_sql(f"SET GLOBAL threads = {_threads_for(pipeline)}")
             yield client
 
     def check(self, pipeline: dlt.Pipeline) -> None:
@@ -123,6 +133,13 @@ SELECT view_name, comment, true FROM duckdb_views() WHERE schema_name = %s AND d
     def _reader(self, pipeline: dlt.Pipeline, parameters: Mapping[str, float]) -> Iterator[DatasetReader]:
         with open_file(Path(self.place), pipeline.dataset_name) as reader:
             yield reader
+
+
+def _threads_for(pipeline: dlt.Pipeline) -> int:
+    """With how many threads what waits is loaded."""
+    files = Path(pipeline.working_dir).glob("load/normalized/*/new_jobs/*.parquet")
+    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    return 2 if rows >= _ROWS_FOR_TWO_THREADS else 1
 
 
 def _opened(database: str) -> duckdb.DuckDBPyConnection | None:
