@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecr_source.catalog.table import RunTable, Table
+from ecr_source.extract.rows.row_groups import RowGroups
 from ecr_source.extract.rows.spool import TableFile
 
 _Read = TypeVar("_Read")
@@ -64,12 +65,13 @@ def _rewritten_rows(file: TableFile, rewriter: Rewriter) -> Path:
     """The file of the rewritten rows, which takes the place of the one there was."""
     if not any(rewriter.column(column) is not column for batch in file.batches() for column in _texts(batch)):
         return file.path
-    path = file.path.with_suffix(".rewritten.parquet")
-    with pq.ParquetFile(file.path) as before, pq.ParquetWriter(path, before.schema_arrow) as after:
-        for batch in before.iter_batches(50_000):
-            after.write_batch(rewritten_batch(batch, rewriter))
+    with pq.ParquetFile(file.path) as before:
+        after = RowGroups(file.path.with_suffix(".rewritten.parquet"), before.schema_arrow)
+    for batch in file.batches():
+        after.write(pa.table(rewritten_batch(batch, rewriter)))
+    after.close()
     file.path.unlink()
-    return path
+    return after.path
 
 
 def rewritten_batch(rows: pa.RecordBatch, rewriter: Rewriter) -> pa.RecordBatch:

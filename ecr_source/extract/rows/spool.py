@@ -53,7 +53,7 @@ class TableFile:
     images: pa.Table | None = None
     kept_images: pa.Table | None = None
 
-    def batches(self, size: int = 50_000, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(self, size: int = 10_000, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, at most `size` at a time."""
         if not self.rows:
             return
