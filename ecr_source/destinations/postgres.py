@@ -47,6 +47,9 @@ _OPTIONS = {
 }
 """What the connections of `postgres` ask of the server, unless the connection string says otherwise."""
 
+_CURSOR = "ecr_source_rows"
+# Each row is 3 kB of Python objects until it is Arrow's.
+_ROWS_AT_A_TIME = 2_000
 
 _TABLES_IN_PARTS = """
 SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -174,6 +177,17 @@ WHERE nspname = %s AND relkind = 'v'
     def storable_names(self, names: pa.Array) -> pa.Array:
         """The names, of type string, without NUL."""
         return WithoutNul().column(names)
+
+    def parts_of(self, client: SqlClient, query: str, *values: str) -> Iterator[Any]:
+        """What a query returns, some rows at a time, which wait in the server: the driver would hold them all."""
+        with client.begin_transaction():
+            client.execute_sql(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {query}", *values)
+            while True:
+                with client.execute_query(f"FETCH {_ROWS_AT_A_TIME} FROM {_CURSOR}") as cursor:
+                    if not (parts := [*cursor.iter_arrow(_ROWS_AT_A_TIME)]):
+                        break
+                yield from parts
+            client.execute_sql(f"CLOSE {_CURSOR}")
 
     def tables_in_parts(self, client: SqlClient) -> set[str]:
         """Those with partitions, or with tables that inherit from them: each has its own `ctid`."""

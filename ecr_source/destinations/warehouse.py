@@ -310,6 +310,11 @@ FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
         rows = client.execute_sql(self.views_query, client.dataset_name) or ()
         return {name: (comment or "", is_ours) for name, comment, is_ours in rows}
 
+    def parts_of(self, client: SqlClient, query: str, *values: str) -> Iterator[Any]:
+        """What a query returns, some rows of it at a time, as the driver hands them over to Arrow."""
+        with client.execute_query(query, *values) as cursor:
+            yield from cursor.iter_arrow(10_000)
+
     def view_statement(self, name: str, query: str, description: str, fingerprint: str) -> str:
         """What makes a view of a query, or puts it into the place of the one that is there."""
         return f"CREATE OR REPLACE VIEW {name} AS {query}"

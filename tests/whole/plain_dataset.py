@@ -25,6 +25,7 @@ from ecr_source.catalog.model import operation_model
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Operation, RunTable, Table
 from ecr_source.extract.images.image_selection import NEVER, Bounds, Earlier
+from ecr_source.extract.images.portions import compact
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rows.spool import TableFile
 from ecr_source.extract.walk import Walk
@@ -116,7 +117,8 @@ class PlainDataset(Earlier):
 
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
         rows = [row for row in self.rows.get("extraction_images", []) if row["operation"] == str(operation)]
-        return pa.Table.from_pylist(rows, arrow_schema(catalog.EXTRACTION_IMAGES))
+        answers = pa.Table.from_pylist(rows, arrow_schema(catalog.EXTRACTION_IMAGES))
+        return answers.cast(compact(answers.schema))
 
     def resumes_at(self, table: Table, scope: Scope) -> str:
         return next(

@@ -24,7 +24,7 @@ from ecr_source.extract.ledger import Outcome
 from ecr_source.loading.load import load as load_as_the_command
 from tests.conftest import Row, environment
 from tests.loading.test_memory import peak_of_a_run
-from tests.server.ecr_server import EcrServer, serving
+from tests.server.ecr_server import EcrServer, basic_finding, serving
 from tests.warehouse import DATASET
 
 Load = Callable[..., Outcome]
@@ -88,6 +88,29 @@ def peak_of_reading(repositories: int, folder: Path) -> float:
     with serving() as server:
         server.registry().fill_images(repositories, IMAGES_OF_A_REPOSITORY)
         return peak_of_a_run(server, folder / f"{repositories}.duckdb", *STEADY)
+
+
+@pytest.mark.nightly
+def test_memory_hardly_grows_with_the_findings_whether_they_are_new_or_stand(tmp_path: Path) -> None:
+    few, many = (peaks_of_two_runs(repositories, tmp_path) for repositories in (5, 100))
+    first, unchanged = (more / less for less, more in zip(few, many, strict=True))
+    assert first < 1.5  # pages that stayed in memory until Python looked for circles: 3.7
+    assert unchanged < 1.2
+
+
+def peaks_of_two_runs(repositories: int, folder: Path) -> list[float]:
+    """Megabytes of reading the findings of so many repositories of 50 images, and of reading them again."""
+    findings = [basic_finding(f"CVE-2025-{number}", "openssl", "1.1") for number in range(200)]
+    with serving() as server:
+        server.keep_requests = False
+        for name in (f"team/r{number}" for number in range(repositories)):
+            server.registry().put(name)
+            for tag in range(50):
+                server.registry().scan(
+                    name, server.registry().put_image(name, tags=[str(tag)])["imageDigest"], findings
+                )
+        database = folder / f"{repositories} with findings.duckdb"
+        return [peak_of_a_run(server, database, "--table", "images", "--table", "findings") for _ in range(2)]
 
 
 def test_findings_of_an_unchanged_registry_cost_no_second_call_for_each_image(server: EcrServer, load: Load) -> None:

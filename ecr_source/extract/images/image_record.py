@@ -16,7 +16,7 @@ from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
-from ecr_source.extract.images.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, choose
+from ecr_source.extract.images.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, Criteria, choose
 from ecr_source.extract.operations.questions import Parents
 from ecr_source.extract.rows.row_groups import RowGroups
 from ecr_source.extract.rows.spool import Files, TableFile
@@ -79,18 +79,15 @@ class ImageRecord:
         self._write(pa.Table.from_pylist(rows, _SCHEMA))
 
     def choose(self, images: pa.Table, parents: Parents, again: AskAgain, now: datetime) -> Choice:
-        """Which of `images` are asked, and notes those that are not listed any more."""
+        """Which of `images`, whose texts are `compact`, are asked; notes those that are not listed any more."""
         answers = parents.earlier.answers(self._operation, self._scope)
         is_image = pc.not_equal(answers["repository_name"], _OTHERS)
         self._is_all_there_is = answers.num_rows > 0 and pc.all(is_image).as_py()
         choice = choose(
             images,
             parents.tags.batches() if parents.tags and parents.bounds.look_at_tags else (),
-            answers.filter(is_image),
-            self._for_tables,
-            again,
-            parents.bounds,
-            now,
+            answers if self._is_all_there_is else answers.filter(is_image),
+            Criteria(self._for_tables, again, parents.bounds, now),
             parents.earlier.names,
         )
         filled = [table for table in TABLES if self._operation in table.operations]

@@ -16,6 +16,7 @@ from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_IMAGES
 from ecr_source.catalog.schema import TIMESTAMP, arrow_schema
 from ecr_source.catalog.table import AskAgain, Filling, Operation, Table
+from ecr_source.extract.images.portions import compact, portions
 from ecr_source.statuses import CALL_FAILED, DENIED, GONE, LEFT_OUT, NONE_YET, NOT_ASKED, PENDING
 
 NEVER = datetime.fromtimestamp(0, UTC)
@@ -60,8 +61,8 @@ class Earlier:
     """What earlier runs loaded; of this class itself: nothing."""
 
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
-        """The rows of extraction_images, one for each image that was asked, with that table's Arrow schema."""
-        return arrow_schema(EXTRACTION_IMAGES).empty_table()
+        """The rows of extraction_images, with the `compact` schema of that table; of an image the newest counts."""
+        return compact(arrow_schema(EXTRACTION_IMAGES)).empty_table()
 
     def lacks(self, operation: Operation, scope: Scope) -> bool:
         """Whether an earlier run was told, not long ago, that the operation is not offered in the scope."""
@@ -105,7 +106,7 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Choice:
-    """The images to ask about, in the order of need, and those that a bound leaves out where that is news.
+    """The images to ask about, in the order of their `need`, and those that a bound leaves out where that is news.
 
     A bound says what is asked; it takes away no answer that stands. Of those `still_out` it was noted before that a
     bound leaves them out.
@@ -116,60 +117,118 @@ class Choice:
     """
 
     ask: pa.Table
+    need: pa.Table
     left_out: pa.Table
     still_out: pa.Table
     images: int
     outside: int
     standing: pa.Table
     oldest: datetime | None
-    known: pa.Array
+    known: pa.Table
     gone: pa.Table
 
     @cached_property
     def known_names(self) -> frozenset[str]:
         """What `known` has, to look for one after the other; made where a budget ends only."""
-        return frozenset(self.known.to_pylist())
+        return frozenset(self.known["name"].to_pylist())
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """By what images are chosen `now`: whether an answer that was for all of these tables stands, and `bounds`."""
+
+    for_tables: frozenset[str]
+    again: AskAgain
+    bounds: Bounds
+    now: datetime
 
 
 def choose(
     images: pa.Table,
     tagged: Iterable[pa.RecordBatch],
     answers: pa.Table,
-    for_tables: Collection[str],
-    again: AskAgain,
-    bounds: Bounds,
-    now: datetime,
+    criteria: Criteria,
     names_in_tables: Callable[[pa.Array], pa.Array],
 ) -> Choice:
     """Sorts `images` (rows of the table that the operation is called for); `tagged` are rows of image_tags.
 
-    `answers` are rows of extraction_images, in which images have their `names_in_tables`; those of other tables than
-    these are none.
+    `answers` are rows of extraction_images, in which images have their `names_in_tables`. The texts of both are
+    `compact`.
     """
+    by_tag = _names_by_tag(tagged, criteria.bounds)
+    return _together(
+        [
+            _choose(some, by_tag, _newest_of_each_image(for_some), criteria, names_in_tables)
+            for some, for_some in portions(images, answers, names_in_tables)
+        ]
+    )
+
+
+def _choose(
+    images: pa.Table,
+    by_tag: _ByTag,
+    answers: pa.Table,
+    criteria: Criteria,
+    names_in_tables: Callable[[pa.Array], pa.Array],
+) -> Choice:
+    again = criteria.again
     names = image_names(images)
     position = pc.index_in(names_in_tables(names), image_names(answers))
-    has_all = _is_for(answers, for_tables)
-    stands = _of_images(pc.and_(_stands(answers, again, bounds, now), has_all), position)
+    has_all = _is_for(answers, criteria.for_tables)
+    stands = _of_images(pc.and_(_stands(answers, criteria), has_all), position)
     # What does not expire is what the digest stands for, whenever it was pushed.
     pushed_at = "image_pushed_at" if again.expires and "image_pushed_at" in images.column_names else None
     for listed in filter(None, (pushed_at, again.changed)):
         stands = pc.and_(stands, _same(images[listed], answers[listed].take(position)))
-    inside = _within_bounds(images, names, tagged, bounds, now) if again.bounded else pa.repeat(True, len(names))
+    inside = _within_bounds(images, names, by_tag, criteria) if again.bounded else pa.repeat(True, len(names))
     was_left_out = _of_images(pc.and_(pc.equal(answers["outcome"], LEFT_OUT), has_all), position)
     wanted = pc.and_(inside, pc.invert(stands))
     outside = pc.invert(pc.or_(inside, stands))
     is_gone = pc.invert(pc.is_in(pa.arange(0, answers.num_rows), position.cast(pa.int64())))
     is_news = pc.invert(pc.and_(pc.equal(answers["outcome"], GONE), has_all))
     return Choice(
-        ask=_in_order_of_need(images.filter(wanted), answers.take(position.filter(wanted))),
+        ask=images.filter(wanted),
+        need=_need(answers.take(position.filter(wanted))),
         left_out=images.filter(pc.and_(outside, pc.invert(was_left_out))),
         still_out=images.filter(pc.and_(outside, was_left_out)).select(IMAGE),
         images=images.num_rows,
         outside=pc.sum(outside, min_count=0).as_py(),
         standing=images.filter(stands).select(IMAGE),
         oldest=pc.min(answers["extracted_at"].take(position.filter(stands))).as_py(),
-        known=names.filter(pc.and_(wanted, position.is_valid())),
+        known=pa.table({"name": names.filter(pc.and_(wanted, position.is_valid()))}),
         gone=answers.filter(pc.and_(is_gone, is_news)),
+    )
+
+
+def _together(choices: Sequence[Choice]) -> Choice:
+    def all_of(rows: Callable[[Choice], pa.Table]) -> pa.Table:
+        return pa.concat_tables(map(rows, choices))
+
+    need = all_of(lambda one: one.need)
+    order = pc.sort_indices(need, [(name, "ascending") for name in need.column_names])
+    return Choice(
+        ask=all_of(lambda one: one.ask).take(order),
+        need=need.take(order),
+        left_out=all_of(lambda one: one.left_out),
+        still_out=all_of(lambda one: one.still_out),
+        images=sum(one.images for one in choices),
+        outside=sum(one.outside for one in choices),
+        standing=all_of(lambda one: one.standing),
+        oldest=min(filter(None, (one.oldest for one in choices)), default=None),
+        known=all_of(lambda one: one.known),
+        gone=all_of(lambda one: one.gone),
+    )
+
+
+def _newest_of_each_image(answers: pa.Table) -> pa.Table:
+    """Where rows are appended, an image has one for each time that it was asked."""
+    key = list(IMAGE)
+    newest = answers.group_by(key, use_threads=False).aggregate([("extracted_at", "max")])
+    if newest.num_rows == answers.num_rows:
+        return answers
+    times = newest.rename_columns([*key, "extracted_at"])
+    return (
+        answers.join(times, [*key, "extracted_at"], join_type="inner").select(answers.column_names).cast(answers.schema)
     )
 
 
@@ -196,32 +255,36 @@ def _is_for(answers: pa.Table, tables: Collection[str]) -> pa.Array:
     return pa.array(has_all, pa.bool_()).take(texts.indices)
 
 
-def _in_order_of_need(images: pa.Table, answers: pa.Table) -> pa.Table:
+def _need(answers: pa.Table) -> pa.Table:
     """Never asked; asked while there was nothing final to tell; the others, those asked longest ago first."""
     was_asked = pc.fill_null(pc.invert(pc.is_in(answers["outcome"], pa.array(_NOT_CALLED))), False)
     was_asked = pc.and_(was_asked, answers["outcome"].is_valid())
     is_old = pc.and_(was_asked, pc.invert(pc.fill_null(pc.equal(answers["outcome"], PENDING), False)))
-    need = pa.table({"old": is_old, "asked": was_asked, "at": answers["extracted_at"]})
-    return images.take(pc.sort_indices(need, [(name, "ascending") for name in need.column_names]))
+    return pa.table({"old": is_old, "asked": was_asked, "at": answers["extracted_at"]})
 
 
-def _within_bounds(
-    images: pa.Table, names: pa.Array, tagged: Iterable[pa.RecordBatch], bounds: Bounds, now: datetime
-) -> pa.Array:
+def _within_bounds(images: pa.Table, names: pa.Array, by_tag: _ByTag, criteria: Criteria) -> pa.Array:
+    bounds = criteria.bounds
     inside = pa.repeat(pa.scalar(True), len(names))
     if bounds.pushed_within is not None:
-        since = pa.scalar(now - bounds.pushed_within, TIMESTAMP)
+        since = pa.scalar(criteria.now - bounds.pushed_within, TIMESTAMP)
         inside = pc.and_(inside, pc.fill_null(pc.greater_equal(images["image_pushed_at"], since), True))
-    matching, attached = _names_by_tag(tagged, bounds)
     if bounds.tag is not None:
-        inside = pc.and_(inside, pc.is_in(names, matching))
+        inside = pc.and_(inside, pc.is_in(names, by_tag.matching))
     if bounds.latest is not None:
-        inside = pc.and_(inside, _newest(images, pc.invert(pc.is_in(names, attached)), bounds.latest))
+        inside = pc.and_(inside, _newest(images, pc.invert(pc.is_in(names, by_tag.attached)), bounds.latest))
     return inside.combine_chunks() if isinstance(inside, pa.ChunkedArray) else inside
 
 
-def _names_by_tag(tagged: Iterable[pa.RecordBatch], bounds: Bounds) -> tuple[pa.Array, pa.Array]:
-    """The images with a tag that the bounds ask for, and those that are attached to another."""
+@dataclass(frozen=True)
+class _ByTag:
+    """The names of the images with a tag that the bounds ask for, and of those that are attached to another."""
+
+    matching: pa.Array
+    attached: pa.Array
+
+
+def _names_by_tag(tagged: Iterable[pa.RecordBatch], bounds: Bounds) -> _ByTag:
     pattern = fnmatch.translate(bounds.tag) if bounds.tag is not None else None
     matches = re.compile(pattern).match if pattern else None
     matching, attached = [pa.array([], pa.string())], [pa.array([], pa.string())]
@@ -230,7 +293,7 @@ def _names_by_tag(tagged: Iterable[pa.RecordBatch], bounds: Bounds) -> tuple[pa.
         attached.append(names.filter(pc.match_substring_regex(tags, _ATTACHED)))
         if matches:
             matching.append(names.filter(pa.array([matches(tag) is not None for tag in tags.to_pylist()], pa.bool_())))
-    return pa.concat_arrays(matching), pa.concat_arrays(attached)
+    return _ByTag(pa.concat_arrays(matching), pa.concat_arrays(attached))
 
 
 def _newest(images: pa.Table, may_be: pa.Array, count: int) -> pa.Array:
@@ -262,14 +325,15 @@ def _newest(images: pa.Table, may_be: pa.Array, count: int) -> pa.Array:
     return pa.array(newest, pa.bool_())
 
 
-def _stands(answers: pa.Table, again: AskAgain, bounds: Bounds, now: datetime) -> pa.Array:
+def _stands(answers: pa.Table, criteria: Criteria) -> pa.Array:
     """Whether an answer is final, and young enough."""
+    again = criteria.again
     stands = pc.invert(pc.is_in(answers["outcome"], pa.array(_NOT_FINAL)))
     if again.settles_after is not None:
         there_for = pc.subtract(answers["extracted_at"], answers["image_pushed_at"])
         is_old = pc.fill_null(pc.greater(there_for, pa.scalar(again.settles_after, there_for.type)), False)
         stands = pc.or_(stands, pc.and_(pc.is_in(answers["outcome"], pa.array([*NONE_YET])), is_old))
     if again.expires:
-        oldest = pa.scalar(now - bounds.max_age, TIMESTAMP)
+        oldest = pa.scalar(criteria.now - criteria.bounds.max_age, TIMESTAMP)
         stands = pc.and_(stands, pc.greater_equal(answers["extracted_at"], oldest))
     return stands

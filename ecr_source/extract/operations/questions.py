@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation
 from ecr_source.extract.images.image_selection import IMAGE, Bounds, Earlier, image_names
+from ecr_source.extract.images.portions import compact
 from ecr_source.extract.name_patterns import is_pattern
 from ecr_source.extract.rows.page import ParentRow
 from ecr_source.extract.rows.spool import TableFile
@@ -154,6 +155,17 @@ def each_row(rows: pa.Table) -> Iterator[ParentRow]:
 
 def rows_of(file: TableFile, columns: Sequence[str]) -> pa.Table:
     """These columns of a file, each once."""
-    names = list(dict.fromkeys(columns))
-    schema = pa.schema([arrow_schema(file.table).field(name) for name in names])
-    return pa.Table.from_batches(file.batches(columns=names), schema).combine_chunks()
+    schema = _schema(file, columns)
+    return pa.Table.from_batches(file.batches(columns=schema.names), schema).combine_chunks()
+
+
+def compact_rows_of(file: TableFile, columns: Sequence[str]) -> pa.Table:
+    """These columns of a file, each once, with their texts `compact`."""
+    schema = _schema(file, columns)
+    batches = file.batches(_ROWS_AT_A_TIME, schema.names)
+    rows = [pa.Table.from_batches([batch]).cast(compact(schema)) for batch in batches]
+    return pa.concat_tables([compact(schema).empty_table(), *rows]).unify_dictionaries()
+
+
+def _schema(file: TableFile, columns: Sequence[str]) -> pa.Schema:
+    return pa.schema([arrow_schema(file.table).field(name) for name in dict.fromkeys(columns)])

@@ -32,6 +32,7 @@ from ecr_source.extract.operations.questions import (
     Question,
     all_rows,
     calls_for,
+    compact_rows_of,
     count_calls,
     each_row,
     question_of,
@@ -42,6 +43,7 @@ from ecr_source.extract.reached import Reached, reached_so_far
 from ecr_source.extract.results import ImageCounts
 from ecr_source.extract.rows.page import ParentRow
 from ecr_source.extract.rows.response_rows import Answer, Answers
+from ecr_source.extract.rows.row_groups import give_back_memory
 from ecr_source.extract.rows.spool import Files, TableFile
 from ecr_source.statuses import BOUNDED, COMPLETE, LEFT_OUT, NOT_OFFERED, POSTPONED, READ
 
@@ -251,7 +253,8 @@ class Reading:
     def _chosen(self, again: AskAgain, file: TableFile) -> Iterator[ParentRow]:
         assert self._parents is not None
         assert self._answers.record is not None
-        images = rows_of(file, self.columns)
+        give_back_memory()
+        images = compact_rows_of(file, self.columns)
         if again.above_zero:
             images = images.filter(pc.greater(images[again.above_zero], 0))
         choice = self._answers.record.choose(images, self._parents, again, self.started_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,6 +122,10 @@ class Dataset:
         """The SQL client of the dataset, opened."""
         return nullcontext(self._client) if self._client else self.destination.open_tables(self._pipeline)
 
+    def fetch(self, client: SqlClient, query: str, schema: pa.Schema, *values: str) -> pa.Table:
+        """All rows of a query whose columns are those of `schema`, with that schema."""
+        return _table(self.destination.parts_of(client, query, *values), schema)
+
     def rows(self, table: Table | RunTable, sql: str, *values: str) -> Sequence[Sequence[Any]]:
         """What a statement on the table returns; nothing if there is no such table."""
         try:
@@ -134,12 +138,13 @@ class Dataset:
 
 
 def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:
-    """All rows of a query whose columns are those of `schema`, with that schema.
+    """All rows of a query whose columns are those of `schema`, with that schema."""
+    return _table(cursor.iter_arrow(_ROWS_AT_A_TIME), schema)
 
-    What drivers hand over differs: BigQuery's is batches, Snowflake's has names in upper case, or is None.
-    """
-    parts = [part for part in cursor.iter_arrow(_ROWS_AT_A_TIME) if part is not None]
-    tables = [pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part for part in parts]
-    return pa.concat_tables(
-        [table.rename_columns(schema.names).cast(schema) for table in tables] or [schema.empty_table()]
-    )
+
+def _table(parts: Iterable[Any], schema: pa.Schema) -> pa.Table:
+    # What drivers hand over differs: BigQuery's is batches, Snowflake's has names in upper case, or is None.
+    there = (part for part in parts if part is not None)
+    tables = (pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part for part in there)
+    rows = [table.rename_columns(schema.names).cast(schema) for table in tables]
+    return pa.concat_tables(rows or [schema.empty_table()]).unify_dictionaries()

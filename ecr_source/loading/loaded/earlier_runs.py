@@ -24,10 +24,13 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import Filling, Operation, Table
 from ecr_source.destinations.replacement import scope_columns
 from ecr_source.destinations.warehouse import SqlClient
-from ecr_source.extract.images.image_selection import IMAGE, NEVER, Earlier
+from ecr_source.extract.images.image_selection import NEVER, Earlier
+from ecr_source.extract.images.portions import compact
 from ecr_source.extract.rows.pseudonyms import Pseudonyms
-from ecr_source.loading.loaded.dataset import NOT_AS_NOW, Dataset, fetch_all
+from ecr_source.loading.loaded.dataset import NOT_AS_NOW, Dataset
 from ecr_source.statuses import NOT_OFFERED, POSTPONED, READ, SKIPPED
+
+_ANSWER = compact(arrow_schema(EXTRACTION_IMAGES))
 
 _NOT_OFFERED_FOR = timedelta(days=7)
 # Fewer calls say more of the start of a run than of its rate.
@@ -166,8 +169,7 @@ class EarlierRuns(Earlier):
         with self._lock, self._dataset.tables() as client:
             names = ", ".join(map(client.escape_column_name, schema.names))
             statement = f"SELECT {names} {self._from(client, table)}"
-            with client.execute_query(statement, *self._values(table, scope)) as cursor:
-                return fetch_all(cursor, schema)
+            return self._dataset.fetch(client, statement, schema, *self._values(table, scope))
 
     def listed_items(
         self, table: Table, filling: Filling, scope: Scope, more_than: int
@@ -212,16 +214,16 @@ class EarlierRuns(Earlier):
         return {(name, account, region): tried_at for name, account, region, tried_at in rows}
 
     def answers(self, operation: Operation, scope: Scope) -> pa.Table:
-        """The rows of extraction_images, one for each image that was asked, with that table's Arrow schema."""
+        """The rows of extraction_images, with the `compact` schema of that table; of an image the newest counts."""
         account, region = self._loaded_as(scope)
         asked = account, region, str(operation)
         if asked not in self._answered:
-            return arrow_schema(EXTRACTION_IMAGES).empty_table()
+            return _ANSWER.empty_table()
         if self._few_answers is None:
-            return _newest_of_each_image(self._answers(_OF_OPERATION, *asked))
+            return self._answers(_OF_OPERATION, *asked)
         registry_id, in_region, of = (pc.field(name) for name in ("registry_id", "region", "operation"))
         mine = (registry_id == asked[0]) & (in_region == asked[1]) & (of == asked[2])
-        return _newest_of_each_image(self._few_answers.filter(mine))
+        return self._few_answers.filter(mine)
 
     @cached_property
     def _answered(self) -> dict[tuple[str, str, str], int]:
@@ -240,23 +242,11 @@ class EarlierRuns(Earlier):
         return self._answers("") if 0 < count <= _FEW_ANSWERS else None
 
     def _answers(self, condition: str, *values: str) -> pa.Table:
-        schema = arrow_schema(EXTRACTION_IMAGES)
         with self._lock, self._dataset.tables() as client:
-            names = ", ".join(client.escape_column_name(name) for name in schema.names)
+            names = ", ".join(client.escape_column_name(name) for name in _ANSWER.names)
             table = client.make_qualified_table_name(EXTRACTION_IMAGES.name)
             statement = _ANSWERS.format(names=names, table=table)
-            with client.execute_query(f"{statement}{condition}", *values) as cursor:
-                return fetch_all(cursor, schema)
+            return self._dataset.fetch(client, f"{statement}{condition}", _ANSWER, *values)
 
     def _loaded_as(self, scope: Scope) -> tuple[str, str]:
         return (self._pseudonyms.text(scope.registry_id) if self._pseudonyms else scope.registry_id), scope.region
-
-
-def _newest_of_each_image(rows: pa.Table) -> pa.Table:
-    """Where rows are appended, an image has one for each time that it was asked."""
-    key = list(IMAGE)
-    newest = rows.group_by(key, use_threads=False).aggregate([("extracted_at", "max")])
-    if newest.num_rows == rows.num_rows:
-        return rows
-    times = newest.rename_columns([*key, "extracted_at"])
-    return rows.join(times, [*key, "extracted_at"], join_type="inner").select(rows.column_names)

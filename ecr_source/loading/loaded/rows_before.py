@@ -15,7 +15,7 @@ from ecr_source.catalog.table import RunTable, Table
 from ecr_source.catalog.tables.image import IMAGE_KEY
 from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.destinations.replacement import scope_columns
-from ecr_source.loading.loaded.dataset import Dataset, fetch_all
+from ecr_source.loading.loaded.dataset import Dataset
 from ecr_source.statuses import COMPLETE, NO_ANSWER
 
 _LISTED_AT = f"""
@@ -85,5 +85,4 @@ class RowsBefore:
         in_scopes = [value for among in accounts_and_regions for value in among]
         with self.dataset.tables() as client:
             asked = statement.format(table=client.make_qualified_table_name(table.name), scopes=scopes)
-            with client.execute_query(asked, *in_scopes, *values) as cursor:
-                return fetch_all(cursor, schema)
+            return self.dataset.fetch(client, asked, schema, *in_scopes, *values)
