@@ -17,19 +17,18 @@ from ecr_source.aws.budget import Budget
 from ecr_source.aws.decode import decode
 from ecr_source.aws.endpoints import endpoint_of
 from ecr_source.aws.error_codes import (
-    EXPIRED_CODES,
     INVALID_CODES,
     LASTING_CODES,
     NOT_RENEWED,
-    RENEWING,
     TOKEN_CODES,
     code_of,
     failed_call,
     is_throttled,
+    lost_scope,
 )
 from ecr_source.aws.rate import Rate
 from ecr_source.aws.response import BODY, Response, response_of, take_body
-from ecr_source.aws.scopes import ASSUME_ROLE, Connection, Scope
+from ecr_source.aws.scopes import Connection, Scope
 from ecr_source.catalog.model import is_paginated, operation_model, takes
 from ecr_source.catalog.request_parameters import filled, put
 from ecr_source.catalog.table import OnlyWhere, Operation
@@ -269,21 +268,11 @@ class Api:
 
     def _loss(self, error: Exception, operation: Operation, endpoint: str) -> ScopeLost | None:
         """The loss of the whole scope, if `error` means that; from then on no call is made."""
-        code, name = code_of(error), str(operation)
-        if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
-            name, text = ASSUME_ROLE, f"cannot assume the role of {self.scope} anew: {error}"
-        elif isinstance(error, NOT_RENEWED) or (isinstance(error, ClientError) and error.operation_name in RENEWING):
-            text = f"the credentials of {self.scope} ended and cannot be renewed ({error}): get new ones and run again"
-        elif code in EXPIRED_CODES:
-            says = f", says {endpoint}" if endpoint else ""
-            text = f"the credentials of {self.scope} have expired ({code}{says}): get new ones and run again"
-        elif isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED:
-            text = f"the endpoint of {self.scope} does not answer any more ({error}): run again later"
-        else:
-            return None
+        is_dead = isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED
+        lost = lost_scope(error, operation, str(self.scope), endpoint, is_dead=is_dead)
         with self._lock:
-            self._lost = self._lost or ScopeLost(text, operation=name, error_code=code)
-            return self._lost
+            self._lost = self._lost or lost
+            return lost and self._lost
 
     def _count_unanswered(self) -> int:
         with self._lock:

@@ -20,7 +20,7 @@ from botocore.parsers import ResponseParserError
 
 from ecr_source.catalog.model import iam_action
 from ecr_source.catalog.table import Operation
-from ecr_source.errors import Absent, CallFailed, Denied, Disabled, Gone, NotOffered
+from ecr_source.errors import Absent, CallFailed, Denied, Disabled, Gone, NotOffered, ScopeLost
 
 DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 GONE_CODES = {"RepositoryNotFoundException", "ImageNotFoundException"}
@@ -115,6 +115,26 @@ def failed_call(
     elif code in GONE_CODES:
         kind, text = Gone, f"{where}: {message}"
     return kind(text, operation=str(operation), error_code=code, resource=resource)
+
+
+def lost_scope(error: Exception, operation: Operation, place: str, endpoint: str, *, is_dead: bool) -> ScopeLost | None:
+    """What `error` means for all calls in `place`: None, unless its credentials have ended or its endpoint `is_dead`.
+
+    `endpoint` is the URL that was asked, where that is not AWS's own.
+    """
+    code, name = code_of(error), str(operation)
+    if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
+        name, text = f"sts:{error.operation_name}", f"cannot assume the role of {place} anew: {error}"
+    elif isinstance(error, NOT_RENEWED) or (isinstance(error, ClientError) and error.operation_name in RENEWING):
+        text = f"the credentials of {place} ended and cannot be renewed ({error}): get new ones and run again"
+    elif code in EXPIRED_CODES:
+        says = f", says {endpoint}" if endpoint else ""
+        text = f"the credentials of {place} have expired ({code}{says}): get new ones and run again"
+    elif is_dead:
+        text = f"the endpoint of {place} does not answer any more ({error}): run again later"
+    else:
+        return None
+    return ScopeLost(text, operation=name, error_code=code)
 
 
 def _resource(operation: Operation, asked: Mapping[str, Any]) -> str:
