@@ -26,6 +26,7 @@ from ecr_source.extract.reached import ScopeReached
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rows.pseudonyms import Pseudonyms
 from ecr_source.extract.rows.rewriting import rewrite
+from ecr_source.extract.rows.row_groups import give_back_memory
 from ecr_source.extract.rows.spool import TableFile
 from ecr_source.extract.scope_walk import Observer
 from ecr_source.extract.walk import Walk
@@ -171,6 +172,7 @@ class LoadWalk:
                 observer=_Progress(pipeline.collector, pseudonyms),
             )
             reads = walk.read(found)
+            give_back_memory()
             masked = [rewrite(read, pseudonyms) for read in reads] if pseudonyms else reads
             return [destination.storable_read(read) for read in masked]
         except BaseException as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.growth import OF_AN_IMAGE, images_with_findings
 from tests.bench.page import Cell, Column, Row, Section
 from tests.bench.pictures import Picture
 from tests.bench.process import ROOT, Measurement, endpoint, environment, measure
@@ -30,6 +31,8 @@ REPOSITORIES = 100_000
 LIST_REPOSITORIES = (OURS, "plain dlt", "boto3 + pandas + DuckDB", "AWS CLI + DuckDB", "the floor")
 
 IMAGES = (2_000, 100)
+
+SCANNED_IMAGES = 5_000
 
 LATENCIES = (0, 5, 30)
 """Milliseconds that each answer takes: of a machine beside the region, and of one that is not."""
@@ -57,13 +60,25 @@ class Contest:
 
     def runs(self, rounds: int) -> dict[str, list[Measurement]]:
         """The runs of each contender."""
-        runs: dict[str, list[Measurement]] = {name: [] for name in self.contenders}
         with endpoint(*self.endpoint) as url:
-            for round_ in range(1, rounds + 1):
-                for name, measured in runs.items():
-                    measured.append(_measure(name, self.function, url))
-                    print(f"round {round_} {self.function} {name}: {measured[-1].seconds:.1f} s", flush=True)
-        return runs
+            return _runs(self.function, self.contenders, url, rounds)
+
+
+def _runs(function: str, contenders: tuple[str, ...], url: str, rounds: int) -> dict[str, list[Measurement]]:
+    """The runs of each contender at this endpoint, in turn."""
+    runs: dict[str, list[Measurement]] = {name: [] for name in contenders}
+    for round_ in range(1, rounds + 1):
+        for name, measured in runs.items():
+            measured.append(_measure(name, function, url))
+            print(f"round {round_} {function} {name}: {measured[-1].seconds:.1f} s", flush=True)
+    return runs
+
+
+def _findings(rounds: int) -> list[Row]:
+    """A row for each contender."""
+    with images_with_findings(SCANNED_IMAGES) as (url, *_):
+        runs = _runs("findings", (OURS, "the floor"), url, rounds)
+    return [_row(name, measured, runs[OURS]) for name, measured in runs.items()]
 
 
 def _images_from_afar(contenders: tuple[str, ...], repositories: int, images: int, latency: int) -> Contest:
@@ -160,6 +175,15 @@ SECTIONS = {
         HEADER,
         3,
         Contest("images", (OURS, "plain dlt", "the floor"), ("--repositories", IMAGES[0], "--images", IMAGES[1])).rows,
+    ),
+    "first-findings": Section(
+        "Findings for the first time",
+        f"{SCANNED_IMAGES * OF_AN_IMAGE:,} findings, {OF_AN_IMAGE} of each image, into a new database, with their"
+        " attributes, scans and images, a call for each image; rounds: {rounds}, in turn, and the columns are those"
+        " above. The endpoint makes each answer of Python objects, which takes a part of both.",
+        HEADER,
+        3,
+        _findings,
     ),
     "sizes": Section(
         "Images as registries grow",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from tests.bench.page import Column, Row, Section
 from tests.bench.pictures import Picture
@@ -28,6 +29,9 @@ OF_A_REPOSITORY = 100
 CHANGED_EVERY = 100
 FINDINGS = [basic_finding(f"CVE-2025-{number}", "openssl", "1.1") for number in range(OF_AN_IMAGE)]
 SCANNED_AGAIN = 1_800_000_000.0
+
+Images: TypeAlias = Sequence[tuple[str, str]]
+"""The repository and the digest of each."""
 
 FIRST, UNCHANGED, CHANGED = "first run", "nothing changed", "1 % of the images changed"
 RUNS = (FIRST, UNCHANGED, CHANGED)
@@ -88,23 +92,30 @@ def _destinations() -> Iterator[dict[str, Callable[[Path], Database]]]:
         }
 
 
+@contextmanager
+def images_with_findings(images: int) -> Iterator[tuple[str, Registry, Images]]:
+    """The URL of an endpoint, its registry with so many scanned images, and these."""
+    with serving() as server:
+        server.keep_requests = False
+        yield server.url, server.registry(), _fill(server.registry(), images)
+
+
 def _three_runs(findings: int, new_database: Callable[[Path], Database]) -> Iterator[tuple[str, Measurement]]:
     """The runs, one after the other into one database."""
-    with serving() as server, tempfile.TemporaryDirectory() as name:
-        server.keep_requests = False
-        images = _fill(server.registry(), findings // OF_AN_IMAGE)
+    scanned = images_with_findings(findings // OF_AN_IMAGE)
+    with scanned as (url, registry, images), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database = new_database(folder)
-        command = [str(ECR_SOURCE), "run", "--endpoint-url", server.url, "--region", "eu-west-1", *database.options]
+        command = [str(ECR_SOURCE), "run", "--endpoint-url", url, "--region", "eu-west-1", *database.options]
         command += ["--table", "images", "--table", "findings"]
         for run in RUNS:
             if run == CHANGED:
-                _scan_again(server.registry(), images[::CHANGED_EVERY])
+                _scan_again(registry, images[::CHANGED_EVERY])
             yield run, measure(command, environment(folder) | database.settings, folder)
 
 
-def _fill(registry: Registry, images: int) -> list[tuple[str, str]]:
-    """Pushes and scans so many images; the repository and the digest of each."""
+def _fill(registry: Registry, images: int) -> Images:
+    """Pushes and scans so many images."""
     pushed = []
     for number in range(images):
         repository = f"team/r{number // OF_A_REPOSITORY}"
@@ -116,7 +127,7 @@ def _fill(registry: Registry, images: int) -> list[tuple[str, str]]:
     return pushed
 
 
-def _scan_again(registry: Registry, images: Sequence[tuple[str, str]]) -> None:
+def _scan_again(registry: Registry, images: Images) -> None:
     """A newer scan of each of these images, which finds one finding less."""
     for repository, digest in images:
         registry.images[repository][digest]["imageScanFindingsSummary"] = {"imageScanCompletedAt": SCANNED_AGAIN}
@@ -170,8 +181,8 @@ def _section(sizes: Sequence[int]) -> Section:
         f" again with nothing changed, then with a newer scan of every {CHANGED_EVERY}th image; {{rounds}} rounds, into"
         " DuckDB and into a Postgres that does not wait for its disk and whose own memory is not counted. Aimed at, for"
         f" {CLAIMED:,} findings with nothing changed: a tenth of the time of the first run, and {CLAIMED_MEMORY} times"
-        f" the memory of {SIZES[0]:,} findings. What is held is of the images, one for {OF_AN_IMAGE} findings, and 2 to"
-        " 3 kB of each, until a row group of them is full; of the findings nothing is.",
+        f" the memory of {SIZES[0]:,} findings. What is held is of the images, one for {OF_AN_IMAGE} findings, and"
+        " less than 1 kB of each; of the findings nothing is.",
         (
             Column("destination"),
             Column("run"),

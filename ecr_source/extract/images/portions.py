@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_IMAGES_OF_A_PORTION = 10_000
+_IMAGES_OF_A_PORTION = 5_000
 
 
 def compact(schema: pa.Schema) -> pa.Schema:

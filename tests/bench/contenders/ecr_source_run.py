@@ -18,6 +18,11 @@ def images(url: str, database: str) -> None:
     _run(url, database, ["images"])
 
 
+def findings(url: str, database: str) -> None:
+    """`--table images --table findings`."""
+    _run(url, database, ["images", "findings"])
+
+
 def _run(url: str, database: str, tables: list[str]) -> None:
     settings = {"endpoint_url": url, "regions": ["eu-west-1"], "database": database, "tables": tables}
     code = run_and_report(resolve_settings(settings))
