@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from botocore import xform_name
 from botocore.client import BaseClient
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.decode import decode
@@ -20,6 +20,7 @@ from ecr_source.aws.error_codes import (
     INVALID_CODES,
     LASTING_CODES,
     NOT_RENEWED,
+    OF_THE_NETWORK,
     TOKEN_CODES,
     code_of,
     failed_call,
@@ -268,7 +269,7 @@ class Api:
 
     def _loss(self, error: Exception, operation: Operation, endpoint: str) -> ScopeLost | None:
         """The loss of the whole scope, if `error` means that; from then on no call is made."""
-        is_dead = isinstance(error, HTTPClientError) and self._count_unanswered() >= _UNANSWERED
+        is_dead = isinstance(error, OF_THE_NETWORK) and self._count_unanswered() >= _UNANSWERED
         lost = lost_scope(error, operation, str(self.scope), endpoint, is_dead=is_dead)
         with self._lock:
             self._lost = self._lost or lost

@@ -11,11 +11,13 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    HTTPClientError,
     MetadataRetrievalError,
     RefreshWithMFAUnsupportedError,
     SSOError,
     TokenRetrievalError,
 )
+from botocore.exceptions import ConnectionError as NotConnected
 from botocore.parsers import ResponseParserError
 
 from ecr_source.catalog.model import iam_action
@@ -56,9 +58,11 @@ NOT_RENEWED = (
 )
 """What a call raises where credentials have ended and nobody gives new ones.
 
-An OSError or a JSONDecodeError is that of a file or a process that has credentials: what befalls the network and the
-answers of services botocore calls otherwise.
+An OSError or a JSONDecodeError is that of a file or a process that has credentials, but for those of the network.
 """
+
+OF_THE_NETWORK = (HTTPClientError, NotConnected)
+"""What a call raises that got no answer; some, such as timeouts, are an OSError too."""
 
 CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, KeyError, *NOT_RENEWED)
 """What a call through botocore's own parser raises; a JSON body that was cut off parses as one without members."""
@@ -125,13 +129,15 @@ def lost_scope(error: Exception, operation: Operation, place: str, endpoint: str
     code, name = code_of(error), str(operation)
     if isinstance(error, ClientError) and error.operation_name == "AssumeRole":
         name, text = f"sts:{error.operation_name}", f"cannot assume the role of {place} anew: {error}"
+    elif isinstance(error, OF_THE_NETWORK):
+        if not is_dead:
+            return None
+        text = f"the endpoint of {place} does not answer any more ({error}): run again later"
     elif isinstance(error, NOT_RENEWED) or (isinstance(error, ClientError) and error.operation_name in RENEWING):
         text = f"the credentials of {place} ended and cannot be renewed ({error}): get new ones and run again"
     elif code in EXPIRED_CODES:
         says = f", says {endpoint}" if endpoint else ""
         text = f"the credentials of {place} have expired ({code}{says}): get new ones and run again"
-    elif is_dead:
-        text = f"the endpoint of {place} does not answer any more ({error}): run again later"
     else:
         return None
     return ScopeLost(text, operation=name, error_code=code)

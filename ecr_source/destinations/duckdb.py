@@ -24,7 +24,8 @@ NAME = "duckdb"
 # the same time.
 _SETTINGS = {"preserve_insertion_order": "false", "memory_limit": "160MB"}
 
-# What was committed is in memory, as it came, until DuckDB has compressed it into the file: dlt lets it wait for 1 GB.
+# What was committed is in memory, as it came, until a checkpoint compresses it into the file. dlt puts that off until
+# it is 1 GB, after it has set what `global_config` says; statements come after both.
 _COMPRESS_SOON = "SET GLOBAL checkpoint_threshold = '4MB'"
 
 # Each thread gathers rows of its own in memory: a second one takes as much again, and is faster where they are many.
@@ -34,7 +35,7 @@ _ROWS_FOR_TWO_THREADS = 500_000
 def duckdb_file(database: Path) -> AnyDestination:
     """The dlt destination of a DuckDB file."""
     credentials = DuckDbCredentials(global_config=_SETTINGS)
-    credentials.statements = [_COMPRESS_SOON]  # of settings dlt's own come after ours
+    credentials.statements = [_COMPRESS_SOON]
     credentials.database = str(database)  # as an argument dlt would read it as a URL, with SQLAlchemy: 160 ms to import
     return cast("AnyDestination", _duckdb(credentials))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import dlt
@@ -44,6 +44,8 @@ _OPTIONS = {
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    # All rows of a cursor are fetched, not the first tenth for which Postgres would plan.
+    "cursor_tuple_fraction": "1",
 }
 """What the connections of `postgres` ask of the server, unless the connection string says otherwise."""
 
@@ -178,16 +180,19 @@ WHERE nspname = %s AND relkind = 'v'
         """The names, of type string, without NUL."""
         return WithoutNul().column(names)
 
-    def parts_of(self, client: SqlClient, query: str, *values: str) -> Iterator[Any]:
+    def parts_of(self, client: SqlClient, query: str, *values: str) -> Generator[Any]:
         """What a query returns, some rows at a time, which wait in the server: the driver would hold them all."""
-        with client.begin_transaction():
-            client.execute_sql(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {query}", *values)
+        client.execute_sql(f"DECLARE {_CURSOR} NO SCROLL CURSOR WITH HOLD FOR {query}", *values)
+        try:
             while True:
                 with client.execute_query(f"FETCH {_ROWS_AT_A_TIME} FROM {_CURSOR}") as cursor:
-                    if not (parts := [*cursor.iter_arrow(_ROWS_AT_A_TIME)]):
-                        break
+                    parts = [*cursor.iter_arrow(_ROWS_AT_A_TIME)]
+                if not parts:
+                    return
                 yield from parts
-            client.execute_sql(f"CLOSE {_CURSOR}")
+        finally:
+            with suppress(Exception):  # where the connection was lost it is gone, and that is told already
+                client.execute_sql(f"CLOSE {_CURSOR}")
 
     def tables_in_parts(self, client: SqlClient) -> set[str]:
         """Those with partitions, or with tables that inherit from them: each has its own `ctid`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +36,9 @@ _SCHEMA = "ecr"
 
 _PACKAGES = {"delta": "deltalake", "iceberg": "pyiceberg"}
 """The table formats of a lake that can be chosen, and the package that writes each."""
+
+ROWS_AT_A_TIME = 10_000
+"""Of a driver whose rows are Python objects no more are in memory at once."""
 
 SqlClient: TypeAlias = SqlClientBase[Any]
 
@@ -310,10 +313,10 @@ FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
         rows = client.execute_sql(self.views_query, client.dataset_name) or ()
         return {name: (comment or "", is_ours) for name, comment, is_ours in rows}
 
-    def parts_of(self, client: SqlClient, query: str, *values: str) -> Iterator[Any]:
+    def parts_of(self, client: SqlClient, query: str, *values: str) -> Generator[Any]:
         """What a query returns, some rows of it at a time, as the driver hands them over to Arrow."""
         with client.execute_query(query, *values) as cursor:
-            yield from cursor.iter_arrow(10_000)
+            yield from cursor.iter_arrow(ROWS_AT_A_TIME)
 
     def view_statement(self, name: str, query: str, description: str, fingerprint: str) -> str:
         """What makes a view of a query, or puts it into the place of the one that is there."""

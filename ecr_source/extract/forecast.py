@@ -17,7 +17,8 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import EachRow, EachValue, Operation, Table
 from ecr_source.catalog.tables.image import IMAGE_TAGS
 from ecr_source.catalog.tables.repository import REPOSITORIES
-from ecr_source.extract.images.image_selection import IMAGE
+from ecr_source.extract.images.image_selection import IMAGE, newest_of_each_image
+from ecr_source.extract.images.portions import plain
 from ecr_source.extract.operations.questions import ForRows, Listing, Nothing, NothingThere, Parents, calls_for, rows_of
 from ecr_source.extract.operations.reading import Reading
 from ecr_source.extract.results import ReadError
@@ -147,6 +148,7 @@ class ScopeForecast(ScopeWalk):
         answers = self._selection.earlier.answers(operation, self._api.scope)
         if not answers.num_rows:
             return None
+        answers = newest_of_each_image(plain(answers))
         answers = answers.filter(pc.not_equal(answers["outcome"], GONE))
         noted = dict(zip(answers.column_names, answers.columns, strict=True))
         assert operation.parent is not None

@@ -32,7 +32,7 @@ from ecr_source.loading.working_folder import delete_what_no_run_needs, note_pla
 
 _LOGGER = logging.getLogger(__name__)
 
-# Fewer leave little memory behind: to look for it takes 60 ms.
+# Fewer leave little garbage: to collect it takes 60 ms.
 _MANY_ROWS = 50_000
 
 
@@ -58,17 +58,17 @@ def load(pipeline: dlt.Pipeline, source: DltSource, *, parameters: Mapping[str, 
             note_place(pipeline, destination)
         pipeline.extract(source)
         outcome = read_outcome(pipeline)
-        _give_back_memory(outcome)
+        _give_back_memory_of(outcome)
         pipeline.normalize()
-        _give_back_memory(outcome)
+        _give_back_memory_of(outcome)
         load_alone(pipeline, parameters)
     return outcome
 
 
-def _give_back_memory(outcome: Outcome) -> None:
-    """Gives back what the step before took, so that the next one does not come on top of it."""
+def _give_back_memory_of(outcome: Outcome) -> None:
+    """Gives back what the step before took for the rows of a run, so that the next one does not come on top of it."""
     if sum(table.rows for table in outcome.tables) >= _MANY_ROWS:
-        gc.collect()  # what reads and what writes them refers to itself
+        gc.collect()  # readings and writers are in reference cycles
     give_back_memory()
 
 

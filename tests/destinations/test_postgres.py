@@ -19,11 +19,12 @@ from ecr_source.catalog.schema import arrow_schema, column_descriptions
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.comments import VERSION_COLUMNS
 from ecr_source.destinations.postgres_lock import LockLost, loading_alone
+from ecr_source.loading.loaded.dataset import Dataset
 from tests.conftest import environment, make_pipeline
 from tests.forked import ForkedCommand, run_forked
 from tests.postgres import Postgres, loading_lock_held, table_locked
 from tests.server.ecr_server import EcrServer, error
-from tests.server.registry import CREATED_AT
+from tests.server.registry import CREATED_AT, basic_finding
 from tests.warehouse import DATASET, DuckDbFile, PostgresDatabase, Warehouse
 
 TYPES = {
@@ -53,6 +54,35 @@ def run(server: EcrServer, into: Warehouse, *options: str) -> str:
     done = run_forked(["run", *options], environment(server, into), timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+# What earlier runs left is fetched some rows at a time
+
+
+def test_answers_that_are_fetched_in_many_parts_stand(
+    server: EcrServer, warehouse: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecr_source.destinations.postgres._ROWS_AT_A_TIME", 2)
+    server.registry().put("api")
+    for number in range(5):
+        server.registry().put_image("api", f"sha256:{number}", [f"v{number}"])
+        server.registry().scan("api", f"sha256:{number}", [basic_finding("CVE-1", "openssl", "1.1")])
+    for calls in (5, 0):
+        server.calls.clear()
+        load(server, tmp_path, warehouse, tables=["images", "findings"])
+        assert server.calls["DescribeImageScanFindings"] == calls
+
+
+def test_rows_that_are_not_taken_to_their_end_leave_the_connection_as_it_was(
+    warehouse: PostgresDatabase, tmp_path: Path
+) -> None:
+    dataset = Dataset(make_pipeline(tmp_path, warehouse))
+    number = pa.schema([("n", pa.int64())])
+    others = pa.schema([("n", pa.int64()), ("more", pa.int64())])
+    with dataset.opened(), dataset.tables() as client:
+        with pytest.raises(ValueError, match="names"):
+            dataset.fetch(client, "SELECT generate_series(1, 9) AS n", others)
+        assert dataset.fetch(client, "SELECT generate_series(1, 9) AS n", number)["n"].to_pylist() == [*range(1, 10)]
 
 
 # A dataset becomes one of history

@@ -8,9 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 
-from tests.conftest import Row, environment
+from ecr_source.loading.loaded.dataset import Dataset
+from tests.conftest import Row, environment, make_pipeline
 from tests.disks import mounted, remount
 from tests.forked import run_forked
 from tests.postgres import Postgres, postgres_server, table_locked
@@ -85,6 +88,16 @@ def test_a_server_that_goes_down_while_it_loads_is_told_and_the_next_run_goes_on
     # Of what is loaded at the same time the one may lose its connection, and the other get none.
     assert_told(done, "server closed the connection unexpectedly", "Connection refused")
     assert_the_next_run_loads_what_was_read(server, ecr, query, mode)
+
+
+def test_a_server_that_goes_down_while_rows_are_fetched_is_told_as_such(
+    postgres: Postgres, warehouse: PostgresDatabase, tmp_path: Path
+) -> None:
+    dataset = Dataset(make_pipeline(tmp_path, warehouse))
+    numbers = pa.schema([("n", pa.int64())])
+    lost = pytest.raises((DatabaseException, DestinationConnectionError))
+    with dataset.opened(), dataset.tables() as client, postgres.down(), lost:
+        dataset.fetch(client, "SELECT generate_series(1, 9) AS n", numbers)
 
 
 # A connection that ends while the server commits: what it committed, and told nobody, is not loaded a second time.

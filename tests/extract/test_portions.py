@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from ecr_source.catalog import EXTRACTION_IMAGES
@@ -14,30 +14,61 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import AskAgain
 from ecr_source.catalog.tables.image import IMAGES
 from ecr_source.extract.images import portions
-from ecr_source.extract.images.image_selection import TELL_WHAT_IS_SCANNED, Bounds, Choice, Criteria, choose
+from ecr_source.extract.images.image_selection import TAGGED, TELL_WHAT_IS_SCANNED, Bounds, Choice, Criteria, choose
 from ecr_source.statuses import COMPLETE, GONE, LEFT_OUT, PENDING
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TABLE = "image_scans"
 COLUMNS = ("repository_name", "image_digest", "image_pushed_at", "scan_completed_at", *TELL_WHAT_IS_SCANNED)
 
-images = st.tuples(st.sampled_from("abcdef"), st.sampled_from("123"))
-days_ago = st.integers(0, 20).map(lambda days: NOW - timedelta(days=days))
-outcomes = st.sampled_from([COMPLETE, PENDING, LEFT_OUT, GONE])
+REPOSITORIES = "abcdef"
+days_ago = st.sampled_from([0, 3, 20]).map(lambda days: NOW - timedelta(days=days))
+images = st.tuples(st.sampled_from(REPOSITORIES), st.sampled_from("123"))
+outcomes = st.sampled_from([COMPLETE, COMPLETE, PENDING, LEFT_OUT, GONE])
+tags = st.lists(st.tuples(images, st.sampled_from(["v1", "latest", "sha256-1.sig"])))
+
+Times = tuple[datetime, datetime]
+Answer = tuple[tuple[str, str], str, datetime, datetime, datetime]
 
 
-def listed(rows: dict[tuple[str, str], tuple[datetime, datetime]]) -> pa.Table:
+@st.composite
+def registries(draw: st.DrawFn) -> tuple[dict[tuple[str, str], Times], list[Answer]]:
+    """Images with their times, and answers: most are for a listed image as it is."""
+    rows = draw(st.dictionaries(images, st.tuples(days_ago, days_ago), min_size=draw(st.sampled_from([0, 8]))))
+    as_they_are = draw(st.lists(st.tuples(st.sampled_from([*rows, ("a", "gone")]), outcomes, days_ago), max_size=9))
+    answers = [(image, outcome, *rows.get(image, (NOW, NOW)), at) for image, outcome, at in as_they_are]
+    answers += draw(st.lists(st.tuples(images, outcomes, days_ago, days_ago, days_ago), max_size=3))
+    return rows, answers
+
+
+def in_tables(names: pa.Array) -> pa.Array:
+    """The names as they are in tables, masked: a repository has another one, which comes elsewhere in their order."""
+    other = str.maketrans(REPOSITORIES, REPOSITORIES[::-1].upper())
+    return pa.array([name[0].translate(other) + name[1:] for name in names.to_pylist()], pa.string())
+
+
+def tagged(rows: list[tuple[tuple[str, str], str]]) -> pa.Table:
+    schema = pa.schema([(name, pa.string()) for name in TAGGED])
+    return pa.Table.from_pylist([dict(zip(TAGGED, (*image, tag), strict=True)) for image, tag in rows], schema).cast(
+        portions.compact(schema)
+    )
+
+
+def listed(rows: dict[tuple[str, str], Times]) -> pa.Table:
     schema = pa.schema([arrow_schema(IMAGES).field(name) for name in COLUMNS])
     named = ("repository_name", "image_digest", "image_pushed_at", "scan_completed_at")
     listed_rows = [dict(zip(named, (*image, *times), strict=True)) for image, times in rows.items()]
     return pa.Table.from_pylist(listed_rows, schema).cast(portions.compact(schema))
 
 
-def answered(rows: list[tuple[tuple[str, str], str, datetime, datetime, datetime]]) -> pa.Table:
+def answered(rows: list[Answer]) -> pa.Table:
     schema = arrow_schema(EXTRACTION_IMAGES)
     named = ("repository_name", "image_digest", "outcome", "image_pushed_at", "scan_completed_at", "extracted_at")
     same = {"registry_id": "1", "region": "eu-west-1", "operation": "ecr:X", "for_tables": TABLE}
-    answers = [same | dict(zip(named, (*image, *others), strict=True)) for image, *others in rows]
+    answers = [
+        same | dict(zip(named, (in_tables(pa.array([image[0]]))[0].as_py(), image[1], *others), strict=True))
+        for image, *others in rows
+    ]
     return pa.Table.from_pylist(answers, schema).cast(portions.compact(schema))
 
 
@@ -49,23 +80,34 @@ def told(choice: Choice) -> dict[str, Any]:
 
 
 @given(
-    rows=st.dictionaries(images, st.tuples(days_ago, days_ago)),
-    answers=st.lists(st.tuples(images, outcomes, days_ago, days_ago, days_ago)),
-    latest=st.sampled_from([None, 1, 2]),
+    registry=registries(),
+    tags=tags,
+    again=st.sampled_from(
+        [
+            AskAgain(changed="scan_completed_at", bounded=True),
+            AskAgain(changed="scan_completed_at", expires=False),
+            AskAgain(bounded=True),
+        ]
+    ),
+    bounds=st.sampled_from(
+        [Bounds(), Bounds(latest=1), Bounds(latest=2, tag="v*"), Bounds(pushed_within=timedelta(days=5))]
+    ),
 )
 def test_portions_do_not_change_which_images_are_asked(
-    rows: dict[tuple[str, str], tuple[datetime, datetime]],
-    answers: list[tuple[tuple[str, str], str, datetime, datetime, datetime]],
-    latest: int | None,
+    registry: tuple[dict[tuple[str, str], Times], list[Answer]],
+    tags: list[tuple[tuple[str, str], str]],
+    again: AskAgain,
+    bounds: Bounds,
 ) -> None:
-    again = AskAgain(changed="scan_completed_at", expires=True, bounded=True)
-    criteria = Criteria(frozenset({TABLE}), again, Bounds(latest=latest), NOW)
+    rows, answers = registry
+    criteria = Criteria(frozenset({TABLE}), again, bounds, NOW)
     chosen = []
     for size in (1, 4, 10_000):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(portions, "_IMAGES_OF_A_PORTION", size)
-            chosen.append(told(choose(listed(rows), (), answered(answers), criteria, lambda names: names)))
+            chosen.append(told(choose(listed(rows), tagged(tags), answered(answers), criteria, in_tables)))
     assert chosen[0] == chosen[1] == chosen[2]
+    event(f"standing: {bool(chosen[0]['standing'])}, still out: {bool(chosen[0]['still_out'])}")
 
 
 def test_needs_of_all_repositories_are_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,5 +117,5 @@ def test_needs_of_all_repositories_are_in_one_order(monkeypatch: pytest.MonkeyPa
     asked = {"a": 9, "c": 10}
     answers = [((name, "1"), COMPLETE, pushed, pushed, NOW - timedelta(days=days)) for name, days in asked.items()]
     criteria = Criteria(frozenset({TABLE}), AskAgain(changed="scan_completed_at", expires=True), Bounds(), NOW)
-    choice = choose(listed(rows), (), answered(answers), criteria, lambda names: names)
+    choice = choose(listed(rows), tagged([]), answered(answers), criteria, in_tables)
     assert choice.ask["repository_name"].to_pylist() == ["b", "c", "a"]

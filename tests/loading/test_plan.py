@@ -149,6 +149,18 @@ def test_a_run_makes_about_the_calls_that_were_planned_by_what_is_loaded(
     assert query(f"SELECT sum(calls) FROM extraction_scopes WHERE run_id = {last}") == [(made,)]
 
 
+def test_an_image_that_was_asked_several_times_is_planned_once(ecr: Ecr, server: EcrServer) -> None:
+    server.registry().put("base")
+    server.registry().scan("base", server.registry().put_image("base")["imageDigest"], [])
+    options = ("--table", "findings", "--mode", "incremental", "--findings-max-age", "0")
+    for _ in range(3):
+        assert ecr("run", *options).returncode == 0
+    plan = planned(ecr("plan", *options))
+    server.calls.clear()
+    assert ecr("run", *options).returncode == 0
+    assert plan[-1].calls == calls_made(server)
+
+
 def test_pages_of_images_are_planned_once_there_were_images(ecr: Ecr, server: EcrServer) -> None:
     server.registry().fill_images(2, 2001)
     (first, _) = planned(ecr("plan", "--table", "images"))

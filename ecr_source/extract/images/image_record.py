@@ -16,8 +16,17 @@ from ecr_source.aws.scopes import Scope
 from ecr_source.catalog import EXTRACTION_IMAGES, TABLES
 from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import AskAgain, Operation, RunTable, Table
-from ecr_source.extract.images.image_selection import IMAGE, NEVER, TELL_WHAT_IS_SCANNED, Choice, Criteria, choose
-from ecr_source.extract.operations.questions import Parents
+from ecr_source.extract.images.image_selection import (
+    IMAGE,
+    NEVER,
+    TAGGED,
+    TELL_WHAT_IS_SCANNED,
+    Choice,
+    Criteria,
+    choose,
+)
+from ecr_source.extract.images.portions import compact
+from ecr_source.extract.operations.questions import Parents, compact_rows_of
 from ecr_source.extract.rows.row_groups import RowGroups
 from ecr_source.extract.rows.spool import Files, TableFile
 from ecr_source.statuses import GONE, UNANSWERED, UNKNOWN
@@ -26,6 +35,8 @@ _SCHEMA = arrow_schema(EXTRACTION_IMAGES)
 _SCHEMA_OF_NAMES = pa.schema([_SCHEMA.field(name) for name in IMAGE])
 _NOTED = pa.schema([*_SCHEMA_OF_NAMES, _SCHEMA.field("outcome")])
 _LISTED = (*IMAGE, "image_pushed_at", "scan_completed_at", "in_use_count")
+
+_NO_TAGS = compact(pa.schema([(name, pa.string()) for name in TAGGED])).empty_table()
 
 _OTHERS = "*"
 """In the place of repository and digest: the tables may have rows of images that the record does not have."""
@@ -83,9 +94,10 @@ class ImageRecord:
         answers = parents.earlier.answers(self._operation, self._scope)
         is_image = pc.not_equal(answers["repository_name"], _OTHERS)
         self._is_all_there_is = answers.num_rows > 0 and pc.all(is_image).as_py()
+        tags = parents.tags if again.bounded and parents.bounds.look_at_tags else None
         choice = choose(
             images,
-            parents.tags.batches() if parents.tags and parents.bounds.look_at_tags else (),
+            compact_rows_of(tags, TAGGED) if tags else _NO_TAGS,
             answers if self._is_all_there_is else answers.filter(is_image),
             Criteria(self._for_tables, again, parents.bounds, now),
             parents.earlier.names,

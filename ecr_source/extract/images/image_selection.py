@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -23,6 +23,9 @@ NEVER = datetime.fromtimestamp(0, UTC)
 
 IMAGE = ("repository_name", "image_digest")
 """The columns that name an image within a scope."""
+
+TAGGED = (*IMAGE, "image_tag")
+"""The columns of image_tags that say which tags an image has."""
 
 TELL_WHAT_IS_SCANNED = ("is_manifest_list", "subject_manifest_digest", "artifact_media_type")
 
@@ -145,21 +148,20 @@ class Criteria:
 
 def choose(
     images: pa.Table,
-    tagged: Iterable[pa.RecordBatch],
+    tagged: pa.Table,
     answers: pa.Table,
     criteria: Criteria,
     names_in_tables: Callable[[pa.Array], pa.Array],
 ) -> Choice:
     """Sorts `images` (rows of the table that the operation is called for); `tagged` are rows of image_tags.
 
-    `answers` are rows of extraction_images, in which images have their `names_in_tables`. The texts of both are
+    `answers` are rows of extraction_images, in which images have their `names_in_tables`. The texts of all are
     `compact`.
     """
-    by_tag = _names_by_tag(tagged, criteria.bounds)
     return _together(
         [
-            _choose(some, by_tag, _newest_of_each_image(for_some), criteria, names_in_tables)
-            for some, for_some in portions(images, answers, names_in_tables)
+            _choose(some, _names_by_tag(tags, criteria.bounds), newest_of_each_image(told), criteria, names_in_tables)
+            for some, tags, told in portions(images, tagged, answers, names_in_tables)
         ]
     )
 
@@ -220,8 +222,8 @@ def _together(choices: Sequence[Choice]) -> Choice:
     )
 
 
-def _newest_of_each_image(answers: pa.Table) -> pa.Table:
-    """Where rows are appended, an image has one for each time that it was asked."""
+def newest_of_each_image(answers: pa.Table) -> pa.Table:
+    """The last of the answers for each image: where rows are appended, it has one for each time that it was asked."""
     key = list(IMAGE)
     newest = answers.group_by(key, use_threads=False).aggregate([("extracted_at", "max")])
     if newest.num_rows == answers.num_rows:
@@ -280,20 +282,18 @@ def _within_bounds(images: pa.Table, names: pa.Array, by_tag: _ByTag, criteria: 
 class _ByTag:
     """The names of the images with a tag that the bounds ask for, and of those that are attached to another."""
 
-    matching: pa.Array
-    attached: pa.Array
+    matching: pa.Array | pa.ChunkedArray
+    attached: pa.Array | pa.ChunkedArray
 
 
-def _names_by_tag(tagged: Iterable[pa.RecordBatch], bounds: Bounds) -> _ByTag:
-    pattern = fnmatch.translate(bounds.tag) if bounds.tag is not None else None
-    matches = re.compile(pattern).match if pattern else None
-    matching, attached = [pa.array([], pa.string())], [pa.array([], pa.string())]
-    for batch in tagged:
-        names, tags = image_names(batch), batch.column("image_tag")
-        attached.append(names.filter(pc.match_substring_regex(tags, _ATTACHED)))
-        if matches:
-            matching.append(names.filter(pa.array([matches(tag) is not None for tag in tags.to_pylist()], pa.bool_())))
-    return _ByTag(pa.concat_arrays(matching), pa.concat_arrays(attached))
+def _names_by_tag(tagged: pa.Table, bounds: Bounds) -> _ByTag:
+    names, tags = image_names(tagged), tagged["image_tag"]
+    attached = names.filter(pc.match_substring_regex(tags, _ATTACHED))
+    if bounds.tag is None:
+        return _ByTag(names.slice(0, 0), attached)
+    matches = re.compile(fnmatch.translate(bounds.tag)).match
+    matching = pa.array([matches(tag) is not None for tag in tags.to_pylist()], pa.bool_())
+    return _ByTag(names.filter(matching), attached)
 
 
 def _newest(images: pa.Table, may_be: pa.Array, count: int) -> pa.Array:

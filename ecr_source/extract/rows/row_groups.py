@@ -96,5 +96,5 @@ class RowGroups:
 
 
 def give_back_memory() -> None:
-    """Gives back to the system what rows took that are written: of each thread the allocator keeps it for itself."""
+    """Gives the memory that is free to the system: the allocator keeps what was freed, for each thread that took it."""
     pa.default_memory_pool().release_unused()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,10 +23,7 @@ from ecr_source.catalog import (
 )
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.destination import destination_of
-from ecr_source.destinations.warehouse import SqlClient
-
-# Of drivers whose rows are Python objects no more are in memory at once.
-_ROWS_AT_A_TIME = 10_000
+from ecr_source.destinations.warehouse import ROWS_AT_A_TIME, SqlClient
 
 _LAST_RUN = "SELECT mode, registry_id FROM {table} ORDER BY started_at DESC LIMIT 1"
 _SCOPES_WITH_ROWS = "SELECT DISTINCT '{name}', registry_id, {region} FROM {table}"
@@ -124,7 +121,8 @@ class Dataset:
 
     def fetch(self, client: SqlClient, query: str, schema: pa.Schema, *values: str) -> pa.Table:
         """All rows of a query whose columns are those of `schema`, with that schema."""
-        return _table(self.destination.parts_of(client, query, *values), schema)
+        with closing(self.destination.parts_of(client, query, *values)) as parts:
+            return _table(parts, schema)
 
     def rows(self, table: Table | RunTable, sql: str, *values: str) -> Sequence[Sequence[Any]]:
         """What a statement on the table returns; nothing if there is no such table."""
@@ -139,7 +137,7 @@ class Dataset:
 
 def fetch_all(cursor: DBApiCursor, schema: pa.Schema) -> pa.Table:
     """All rows of a query whose columns are those of `schema`, with that schema."""
-    return _table(cursor.iter_arrow(_ROWS_AT_A_TIME), schema)
+    return _table(cursor.iter_arrow(ROWS_AT_A_TIME), schema)
 
 
 def _table(parts: Iterable[Any], schema: pa.Schema) -> pa.Table:
