@@ -14,9 +14,10 @@ from dlt.common.configuration import configspec
 from dlt.common.destination import AnyDestination, DestinationCapabilitiesContext
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 
+from ecr_source.destinations.capabilities import AskedOnce
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.reading.duckdb_file import open_file, unusable_file
-from ecr_source.destinations.warehouse import AskedOnce, RowAddress, SqlClient, Warehouse
+from ecr_source.destinations.warehouse import RowAddress, SqlClient, Warehouse
 from ecr_source.errors import DestinationUnusable
 
 NAME = "duckdb"

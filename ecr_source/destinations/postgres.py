@@ -16,11 +16,12 @@ from dlt.destinations.impl.postgres.configuration import PostgresClientConfigura
 from dlt.extract import DltResource
 
 from ecr_source.catalog.table import RunTable, Table
+from ecr_source.destinations.capabilities import AskedOnce
 from ecr_source.destinations.postgres_lock import loading_alone
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.replacement import is_marker, scope_columns
 from ecr_source.destinations.storable import WithoutNul
-from ecr_source.destinations.warehouse import AskedOnce, RowAddress, SqlClient, Warehouse
+from ecr_source.destinations.warehouse import RowAddress, SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.extract.results import ScopeRead
 from ecr_source.extract.rows.rewriting import rewrite

@@ -13,11 +13,10 @@ import dlt
 import pyarrow as pa
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.destination import AnyDestination, Destination
+from dlt.common.destination import AnyDestination
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext, MergeStrategySelector
 from dlt.common.destination.client import JobClientBase
 from dlt.common.exceptions import MissingDependencyException
-from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TLoaderMergeStrategy, TTableFormat
 from dlt.destinations.sql_client import SqlClientBase
@@ -339,25 +338,6 @@ FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
         """
         with pipeline.sql_client() as client:
             yield client
-
-
-class AskedOnce(Destination[Any, Any]):
-    """A destination of dlt that works out its capabilities once for each naming convention.
-
-    dlt asks for them some thirty times a load, and resolves the destination's whole configuration each time: 10 ms.
-    """
-
-    def capabilities(
-        self, config: Any = None, naming: NamingConvention | None = None
-    ) -> DestinationCapabilitiesContext:
-        """As dlt's own has them."""
-        if config is not None:
-            return super().capabilities(config, naming)
-        known: dict[str | None, DestinationCapabilitiesContext] = self.__dict__.setdefault("_known", {})
-        convention = f"{naming.name()} {naming.max_length}" if naming else None
-        if convention not in known:
-            known[convention] = super().capabilities(None, naming)
-        return known[convention].copy()
 
 
 def first_line(error: BaseException) -> str:

@@ -18,7 +18,6 @@ from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.destinations.replacement import by_names, is_row
 from ecr_source.errors import ConfigurationError
-from ecr_source.extract.rows.row_groups import RowGroups
 from ecr_source.extract.rows.spool import TableFile
 from ecr_source.loading.current import current_destination, current_loads, current_staging
 from ecr_source.loading.cursor import Missed, ScopeCursor, scheduled_interval
@@ -287,10 +286,8 @@ def _small_ones_joined(files: Sequence[tuple[Path, int]], markers: pa.Table) -> 
 
 def _with_row_versions(file: TableFile, schema: pa.Schema) -> Path:
     assert isinstance(file.table, Table)
-    versioned = RowGroups(file.path.with_suffix(".versions.parquet"), schema)
-    for batch in file.batches():
-        columns = [*batch.columns, row_versions(file.table, batch)]
-        versioned.write(pa.Table.from_arrays(columns, schema=schema))
-    versioned.close()
-    file.delete()
-    return versioned.path
+    table = file.table
+    return file.replaced(
+        schema,
+        lambda batch: pa.RecordBatch.from_arrays([*batch.columns, row_versions(table, batch)], schema=schema),
+    )

@@ -229,20 +229,15 @@ def operations_without(settings: Settings) -> Collection[Operation]:
 
 
 def _resources(walk: LoadWalk, selected: Sequence[Table]) -> Iterator[DltResource]:
-    for table in catalog.TABLES:
+    tables: list[Table | RunTable] = [*catalog.TABLES, *catalog.RECORD_TABLES]
+    for table in tables:
         resource = dlt.resource(
             cast("Iterator[object]", _TableItems(walk, table)),  # dlt takes what can be iterated
             name=table.name,
             table_format=cast("TTableFormat", walk.table_format),
         )
-        resource.selected = table in selected
+        resource.selected = table in selected or isinstance(table, RunTable)
         yield resource
-    for record in catalog.RECORD_TABLES:
-        yield dlt.resource(
-            cast("Iterator[object]", _RecordItems(walk, record)),
-            name=record.name,
-            table_format=cast("TTableFormat", walk.table_format),
-        )
     for run_table, rows in ((catalog.EXTRACTION_SCOPES, scope_rows), (catalog.EXTRACTION_ERRORS, error_rows)):
         yield dlt.resource(
             cast("Iterator[object]", _LedgerItems(walk, run_table, rows)),
@@ -260,26 +255,18 @@ class _TableItems:
     """The rows of a table in a walk, each time they are asked for."""
 
     walk: LoadWalk
-    table: Table
+    table: Table | RunTable
 
     def __iter__(self) -> Items:
         files = self.walk.files(self.table)
         # Where nothing could be read, a table is made all the same: a query on it says that there are no rows.
-        if files or self.table.name not in dlt.current.source_schema().tables:
-            _load_as(self.walk.mode, self.table)
-            yield from self.walk.mode.items(self.table, files)
-
-
-@dataclass(frozen=True)
-class _RecordItems:
-    """The rows of a table that tells what is known of each repository, or of each image."""
-
-    walk: LoadWalk
-    table: RunTable
-
-    def __iter__(self) -> Items:
-        files, mode = self.walk.files(self.table), self.walk.mode.of_records
-        if files or not is_made(self.table):
+        if not files and is_made(self.table):
+            return
+        mode = self.walk.mode
+        if isinstance(self.table, RunTable):
+            _load_as(mode.of_records, self.table)
+            yield from mode.of_records.items(self.table, files)
+        else:
             _load_as(mode, self.table)
             yield from mode.items(self.table, files)
 

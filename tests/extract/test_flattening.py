@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,6 +31,7 @@ from ecr_source.extract.ledger import Outcome
 from ecr_source.extract.rows.flatten import flatten, listed_keys
 from ecr_source.extract.rows.page import Page
 from tests.conftest import Row
+from tests.extract.mutations import LARGE
 from tests.server.ecr_server import EcrServer
 
 DESCRIBE_REPOSITORIES = botocore.session.get_session().get_service_model("ecr").operation_model("DescribeRepositories")
@@ -56,12 +58,24 @@ def tabulate(body: bytes, table: Table, scope: Scope = SCOPE) -> pa.Table:
 
 def page(body: bytes, operation: OperationModel = DESCRIBE_REPOSITORIES) -> Page:
     return Page(
-        responses=decode([body], operation),
+        responses=decoded(body, operation),
         asked=pa.table({"number": [1]}),
         outcomes=pa.array(["complete"]),
         asked_at=pa.array([EXTRACTED_AT], TIMESTAMP),
         where="page 1 of ecr:DescribeRepositories in 123456789012/eu-west-1",
     )
+
+
+def decoded(body: bytes, operation: OperationModel) -> pa.Table:
+    """As a large response, which Arrow reads, and as a short one, which Python does: both must come to the same."""
+    try:
+        large = decode([body + b" " * LARGE], operation)
+    except MalformedResponse as error:
+        with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+            decode([body], operation)
+        raise
+    assert decode([body], operation).equals(large)
+    return large
 
 
 def row(**members: Any) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ecr_source.catalog.schema import arrow_schema
 from ecr_source.catalog.table import RunTable, Table
-from ecr_source.extract.rows.row_groups import RowGroups
 from ecr_source.extract.rows.spool import TableFile
 
 _Read = TypeVar("_Read")
@@ -65,13 +65,7 @@ def _rewritten_rows(file: TableFile, rewriter: Rewriter) -> Path:
     """The file of the rewritten rows, which takes the place of the one there was."""
     if not any(rewriter.column(column) is not column for batch in file.batches() for column in _texts(batch)):
         return file.path
-    with pq.ParquetFile(file.path) as before:
-        after = RowGroups(file.path.with_suffix(".rewritten.parquet"), before.schema_arrow)
-    for batch in file.batches():
-        after.write(pa.table(rewritten_batch(batch, rewriter)))
-    after.close()
-    file.path.unlink()
-    return after.path
+    return file.replaced(arrow_schema(file.table), partial(rewritten_batch, rewriter=rewriter))
 
 
 def rewritten_batch(rows: pa.RecordBatch, rewriter: Rewriter) -> pa.RecordBatch:

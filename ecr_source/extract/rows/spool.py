@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -60,6 +60,15 @@ class TableFile:
         # Most files are small: without threads of Arrow's, and a cache of what a disk reads at once, in half the time.
         with pq.ParquetFile(self.path, pre_buffer=False) as file:
             yield from file.iter_batches(size, columns=list(columns) if columns else None, use_threads=self.rows > size)
+
+    def replaced(self, schema: pa.Schema, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> Path:
+        """The file, of this schema, of the rows as `change` makes them; it takes the place of this one."""
+        changed = RowGroups(self.path.with_suffix(".changed.parquet"), schema)
+        for batch in self.batches():
+            changed.write(pa.Table.from_batches([change(batch)]))
+        changed.close()
+        self.delete()
+        return changed.path
 
     def delete(self) -> None:
         """Deletes the file, if there is one."""
