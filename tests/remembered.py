@@ -1,6 +1,7 @@
 """What dlt finds out again and again while a process runs, found out once: it is half of what a small load costs.
 
-Type hints of its settings, and what follows from them, do not change; nor does a schema whose file is as it was.
+Type hints of its settings, and what follows from them, do not change; nor does a schema whose file is as it was, nor
+the YAML that its trace has of the columns of a table.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dlt.common import typing as hints
@@ -16,6 +18,7 @@ from dlt.common.configuration.providers import provider
 from dlt.common.configuration.specs import base_configuration
 from dlt.common.schema import Schema
 from dlt.common.storages.live_schema_storage import LiveSchemaStorage
+from dlt.extract import extract
 from typing_extensions import get_type_hints
 
 _DERIVED: tuple[Callable[..., Any], ...] = (
@@ -56,6 +59,7 @@ for _function in _DERIVED:
     # By identity, while it is kept: unions of the same types in another order are equal, and are not the same hint.
     _replace(_function, _remembered(_function, id))
 _replace(_COMPOSED, _remembered(_COMPOSED, str))
+vars(extract)["yaml"] = SimpleNamespace(dump=_remembered(vars(extract)["yaml"].dump, repr))
 
 
 _READ = LiveSchemaStorage.__getitem__

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.configuration import configspec
 from dlt.common.destination.client import JobClientBase
 from dlt.common.typing import TSecretStrValue
@@ -20,7 +21,6 @@ from ecr_source.destinations.capabilities import AskedOnce
 from ecr_source.destinations.postgres_lock import loading_alone
 from ecr_source.destinations.reading import DatasetReader
 from ecr_source.destinations.replacement import is_marker, scope_columns
-from ecr_source.destinations.storable import WithoutNul
 from ecr_source.destinations.warehouse import RowAddress, SqlClient, Warehouse
 from ecr_source.errors import ConfigurationError, DestinationUnusable
 from ecr_source.extract.results import ScopeRead
@@ -58,6 +58,9 @@ _TABLES_IN_PARTS = """
 SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname = %s AND (relkind = 'p' OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = pg_class.oid))
 """
+
+
+_NUL, _INSTEAD = "\x00", "\u2400"
 
 
 @configspec(init=False)
@@ -98,6 +101,18 @@ class postgres(AskedOnce, dlt.destinations.postgres):  # noqa: N801 (dlt names a
         from ecr_source.destinations.postgres_client import ExactPostgresClient
 
         return ExactPostgresClient
+
+
+class _WithoutNul:
+    """Puts the picture of a NUL in the place of each, which Postgres cannot hold; AWS lets nobody name anything so."""
+
+    def text(self, text: str) -> str:
+        return text.replace(_NUL, _INSTEAD)
+
+    def column(self, texts: pa.Array) -> pa.Array:
+        if not pc.any(pc.match_substring(texts, _NUL)).as_py():
+            return texts
+        return pc.replace_substring(texts, _NUL, _INSTEAD)
 
 
 class Postgres(Warehouse):
@@ -175,11 +190,11 @@ WHERE nspname = %s AND relkind = 'v'
 
     def storable_read(self, read: ScopeRead) -> ScopeRead:
         """What came of a scope, without NUL in its texts."""
-        return rewrite(read, WithoutNul())
+        return rewrite(read, _WithoutNul())
 
     def storable_names(self, names: pa.Array) -> pa.Array:
         """The names, of type string, without NUL."""
-        return WithoutNul().column(names)
+        return _WithoutNul().column(names)
 
     def parts_of(self, client: SqlClient, query: str, *values: str) -> Generator[Any]:
         """What a query returns, some rows at a time, which wait in the server: the driver would hold them all."""

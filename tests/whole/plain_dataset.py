@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 from boto3 import Session
@@ -19,7 +21,9 @@ from ecr_source import catalog
 from ecr_source.aws import api, response
 from ecr_source.aws.budget import Budget
 from ecr_source.aws.decode import parse
+from ecr_source.aws.dispatch import Job
 from ecr_source.aws.error_codes import failed_call
+from ecr_source.aws.rate import Rate
 from ecr_source.aws.scopes import Connection, Scope, Target
 from ecr_source.catalog.model import operation_model
 from ecr_source.catalog.schema import arrow_schema
@@ -60,6 +64,34 @@ class DirectApi(api.Api):
             told: Any = {"Error": {"Code": code, "Message": error.get("message", "")}}
             raise failed_call(ClientError(told, operation.name), operation, parameters, str(self.scope), endpoint="")
         return response._response(answer.body, operation_model(operation.service, operation.name))
+
+
+class AtOnce:
+    """In the place of threads: what is handed over is done by who hands it over, so an order is always the same."""
+
+    def __init__(self, *_: object) -> None:
+        """How many threads there would be does not matter."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is under way."""
+
+    def submit(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(work(*arguments))
+        return done
+
+    def do(self, jobs: Mapping[Rate, Iterator[Job]], stopped: threading.Event) -> None:
+        """As `Calls`: the operations take turns."""
+        waiting = deque(jobs.values())
+        while waiting and not stopped.is_set():
+            if job := next(waiting[0], None):
+                job()
+                waiting.rotate(-1)
+            else:
+                waiting.popleft()
 
 
 @cache

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from ecr_source import catalog
+from ecr_source.aws import decode
 from ecr_source.catalog.table import RunTable, Table
 from ecr_source.catalog.tables.repository import REPOSITORIES
 from ecr_source.extract import walk
@@ -33,7 +34,7 @@ from tests.server.ecr_server import DENIED, EcrServer, serving
 from tests.server.registry import basic_finding, enhanced_finding, package
 from tests.warehouse import ON_EACH
 from tests.whole import reference
-from tests.whole.plain_dataset import DirectApi, PlainDataset, Row, now, read_once, shown
+from tests.whole.plain_dataset import AtOnce, DirectApi, PlainDataset, Row, now, read_once, shown
 
 TABLES = {table.name: table for table in catalog.TABLES}
 
@@ -368,8 +369,9 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _answer_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "Api", DirectApi)
-    monkeypatch.setattr("ecr_source.aws.rate._FIRST_RATE", 1e6)
-    monkeypatch.setattr("ecr_source.aws.rate._FIRST_BURST", 1e6)
+    monkeypatch.setattr(walk, "Calls", AtOnce)
+    monkeypatch.setattr(walk, "ThreadPoolExecutor", AtOnce)
+    monkeypatch.setattr(decode, "_ARROW_THREADS", AtOnce())
 
 
 ORDERS_GIVEN = os.environ.get("ECR_SOURCE_ORDERS")
