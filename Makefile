@@ -4,7 +4,9 @@
 PYTHON ?= python3
 NEWEST ?= python3.14
 BIN := .venv/bin
-INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python
+INSTALL := $(BIN)/uv pip install --quiet --python
+# Where many processes import what one has installed, it is compiled once, before.
+COMPILED := --compile-bytecode
 LOCK := $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-header --quiet
 
 help: ## what can be made
@@ -37,12 +39,12 @@ airflow: .venv/ready .venv-airflow/ready ## start Airflow with the DAG, two work
 
 test-lowest: .venv/ready ## all tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv --without-pip .venv-lowest
-	$(INSTALL) .venv-lowest --resolution lowest-direct --editable ".[explore,lake,postgres,report]" --group dev
+	$(INSTALL) .venv-lowest $(COMPILED) --resolution lowest-direct --editable ".[explore,lake,postgres,report]" --group dev
 	.venv-lowest/bin/pytest --deselect tests/test_packaging.py
 
 test-newest: .venv/ready ## all tests with the newest Python that pyproject.toml allows, or with NEWEST=python3.13
 	$(NEWEST) -m venv --without-pip .venv-newest
-	$(INSTALL) .venv-newest --require-hashes --requirement requirements.lock
+	$(INSTALL) .venv-newest $(COMPILED) --require-hashes --requirement requirements.lock
 	$(INSTALL) .venv-newest --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/pytest -n auto
 
@@ -83,13 +85,13 @@ clean: ## delete what was made
 	@$(PYTHON) -m venv .venv
 	@awk '/^[^ ]/ {uv = /^uv==/} uv' requirements.lock > .venv/uv.lock
 	@$(BIN)/pip install -qq --no-compile --require-hashes --requirement .venv/uv.lock
-	@$(INSTALL) .venv --require-hashes --requirement requirements.lock
+	@$(INSTALL) .venv $(COMPILED) --require-hashes --requirement requirements.lock
 	@$(INSTALL) .venv --no-deps --no-build-isolation --editable .
 	@touch .venv/ready
 
 .venv-bench/ready: .venv/ready tests/bench/requirements.lock
 	@$(PYTHON) -m venv --without-pip .venv-bench
-	@$(INSTALL) .venv-bench --require-hashes --requirement tests/bench/requirements.lock
+	@$(INSTALL) .venv-bench $(COMPILED) --require-hashes --requirement tests/bench/requirements.lock
 	@touch .venv-bench/ready
 
 .venv-docs/ready: .venv/ready tests/docs_site/requirements.lock
@@ -100,7 +102,7 @@ clean: ## delete what was made
 .venv-airflow/ready: .venv/ready tests/airflow/requirements.lock
 	@echo "installing Airflow into .venv-airflow (once)"
 	@$(PYTHON) -m venv --without-pip .venv-airflow
-	@$(INSTALL) .venv-airflow --require-hashes --requirement tests/airflow/requirements.lock
+	@$(INSTALL) .venv-airflow $(COMPILED) --require-hashes --requirement tests/airflow/requirements.lock
 	@$(INSTALL) .venv-airflow --no-deps --editable .
 	@touch .venv-airflow/ready
 

@@ -49,7 +49,7 @@ SHARING = {
 }
 """Files whose tests share what is costly to make: one process runs all of a file. Other tests go to whoever is free."""
 
-LONG = {"test_kills.py", "test_tasks_at_once.py"}
+LONG = {"test_any_order.py", "test_any_order_loaded.py", "test_kills.py", "test_tasks_at_once.py"}
 """Files whose tests take minutes each. They come first, then those of `SHARING`, which take minutes as a whole: so no
 process works at one alone when all else is done."""
 

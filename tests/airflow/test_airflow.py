@@ -313,6 +313,7 @@ def undisturbed(postgres: Postgres, server: EcrServer, regions: list[str], folde
     return contents(postgres, url, "aws_ecr")
 
 
+@pytest.mark.nightly
 def test_a_backfill_of_two_days_loads_each_day_once_also_where_days_are_filled_again(
     scheduled: Airflow, postgres: Postgres, server: EcrServer
 ) -> None:
