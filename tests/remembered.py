@@ -9,17 +9,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from dlt.common import typing as hints
 from dlt.common.configuration.providers import provider
 from dlt.common.configuration.specs import base_configuration
-from dlt.common.schema import Schema
 from dlt.common.storages.live_schema_storage import LiveSchemaStorage
 from dlt.extract import extract
 from typing_extensions import get_type_hints
+
+from ecr_source.loading.schema_files import SchemaFiles
 
 _DERIVED: tuple[Callable[..., Any], ...] = (
     base_configuration.extract_inner_hint,
@@ -62,26 +62,6 @@ _replace(_COMPOSED, _remembered(_COMPOSED, str))
 vars(extract)["yaml"] = SimpleNamespace(dump=_remembered(vars(extract)["yaml"].dump, repr))
 
 
-_READ = LiveSchemaStorage.__getitem__
-
-
-def _unless_read(storage: LiveSchemaStorage, name: str) -> Schema:
-    """The schema as its file has it, which is read anew after it was written only."""
-    seen: dict[str, tuple[int, tuple[int, ...]]] = vars(storage).setdefault("_seen", {})
-    live = storage.live_schemas.get(name)
-    if live is not None and not live.is_modified and seen.get(name) == (id(live), _written(storage, name)):
-        return live
-    found = _READ(storage, name)
-    seen[name] = id(found), _written(storage, name)
-    return found
-
-
-def _written(storage: LiveSchemaStorage, name: str) -> tuple[int, ...]:
-    try:
-        file = Path(storage.storage.make_full_path(storage._file_name_in_store(name, "json"))).stat()
-    except FileNotFoundError:
-        return ()
-    return file.st_ino, file.st_size, file.st_mtime_ns
-
-
-LiveSchemaStorage.__getitem__ = _unless_read  # type: ignore[method-assign]
+vars(sys.modules["dlt.pipeline.pipeline"])["LiveSchemaStorage"] = lambda config, makedirs: SchemaFiles(
+    LiveSchemaStorage(config, makedirs)
+)

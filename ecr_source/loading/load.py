@@ -26,6 +26,7 @@ from ecr_source.loading.loaded.resumption import (
     put_away_loaded_packages,
     take_over_schemas,
 )
+from ecr_source.loading.schema_files import read_schemas_once
 from ecr_source.loading.settings.configuration import resolve_parameters
 from ecr_source.loading.source import read_outcome
 from ecr_source.loading.working_folder import delete_what_no_run_needs, note_place, read_into
@@ -51,6 +52,7 @@ def load(pipeline: dlt.Pipeline, source: DltSource, *, parameters: Mapping[str, 
     """
     parameters = resolve_parameters(parameters or {})
     destination = destination_of(pipeline)
+    read_schemas_once(pipeline)
     with destination.kept_open():
         finish(pipeline, parameters)
         pipeline.sync_destination()

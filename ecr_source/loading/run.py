@@ -33,6 +33,7 @@ from ecr_source.loading.loaded.dataset import Dataset
 from ecr_source.loading.loaded.earlier_runs import EarlierRuns
 from ecr_source.loading.modes import IncrementalAppend, Snapshot
 from ecr_source.loading.plan import Plan, plan, told_as_unusable
+from ecr_source.loading.schema_files import read_schemas_once
 from ecr_source.loading.settings.configuration import access_of
 from ecr_source.loading.settings.declared import NO_ARGUMENTS, Settings
 from ecr_source.loading.shared_walk import check_side_effects, spool_folder_of
@@ -187,6 +188,7 @@ def _open_pipeline(warehouse: Warehouse, dataset: str, progress: Collector, fold
         dataset_name=dataset,
         progress=progress,
     )
+    read_schemas_once(pipeline)
     warehouse.check(pipeline)
     return pipeline
 

@@ -223,7 +223,7 @@ def expected(maximal: EcrServer, tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 @in_a_folder
-@pytest.mark.parametrize(("table_format", "mode"), [at_night(*FORMATS[0]), *FORMATS[1:]])
+@every_format
 def test_two_engines_read_the_rows_that_duckdb_has(
     maximal: EcrServer, expected: dict[str, Rows], place: Place, tmp_path: Path, table_format: str | None, mode: str
 ) -> None:

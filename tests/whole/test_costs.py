@@ -46,6 +46,9 @@ REGIONS = ["eu-west-1", "us-east-1", "ap-south-1"]
 # dlt 1.31 asks its configuration some 10 times for each table, whether it loads the table or not.
 QUESTIONS_OF_A_TABLE = 15
 
+# dlt opens it twice to read it, which it does for each question that it asks while a pipeline is made; alone 46 times.
+TIMES_A_SCHEMA_IS_OPENED = 14
+
 FILLED = {
     *("registry_account_settings", "registry_replications", "registry_scanning_configurations"),
     "extraction_scopes",
@@ -238,6 +241,7 @@ def test_a_later_run_reads_no_library_and_no_model_of_a_service_for_nothing(
     assert "/ecr/2015-09-21/service-2" in done.stderr
     assert "site-packages/sqlalchemy/" not in done.stderr
     assert "/inspector2/" not in done.stderr
+    assert done.stderr.count("/ecr.schema.json") <= TIMES_A_SCHEMA_IS_OPENED
 
 
 def test_duckdb_works_at_one_table_at_a_time(
