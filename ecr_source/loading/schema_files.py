@@ -34,18 +34,21 @@ class SchemaFiles(LiveSchemaStorage):
             SchemaNotFoundError: there is none.
         """
         live = self.live_schemas.get(name)
-        is_as_read = live is not None and not live.is_modified and self._read.get(name) == self._seen(name, live)
-        # A schema that is imported has a second file.
-        if live is not None and is_as_read and not self.config.import_schema_path:
+        if live is not None and self._is_as_read(live):
             return live
         found = super().__getitem__(name)
-        self._read[name] = self._seen(name, found)
+        self._read[name] = self._seen(found)
         return found
 
-    def _seen(self, name: str, schema: Schema) -> tuple[int, ...]:
+    def _is_as_read(self, schema: Schema) -> bool:
+        if self.config.import_schema_path:  # then there is a second file
+            return False
+        return not schema.is_modified and self._read.get(schema.name) == self._seen(schema)
+
+    def _seen(self, schema: Schema) -> tuple[int, ...]:
         """What is another when the schema, or its file, is."""
         try:
-            file = Path(self.storage.make_full_path(self._file_name_in_store(name, "json"))).stat()
+            file = Path(self.storage.make_full_path(self._file_name_in_store(schema.name, "json"))).stat()
         except FileNotFoundError:
             return ()
         return id(schema), file.st_ino, file.st_size, file.st_mtime_ns

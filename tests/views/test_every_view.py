@@ -17,7 +17,7 @@ from ecr_source.destinations.views.dialect import DIALECT, Spelling
 from tests.conftest import Row
 from tests.server.ecr_server import EcrServer
 from tests.views.conftest import Load
-from tests.warehouse import POSTGRES_AT_NIGHT, Warehouse
+from tests.warehouse import ON_EACH, Warehouse
 
 Query = Callable[[str], list[Row]]
 
@@ -56,7 +56,7 @@ def test_the_sql_of_other_databases_can_be_made_of_them(dialect: str) -> None:
         assert sqlglot.parse_one(EVERYTHING.query(view, spelling), dialect=dialect)
 
 
-@POSTGRES_AT_NIGHT
+@ON_EACH
 def test_every_view_is_made_says_what_its_columns_mean_and_sees_the_versions_that_hold(
     server: EcrServer, load: Load, warehouse: Warehouse, query: Query, caplog: pytest.LogCaptureFixture
 ) -> None:

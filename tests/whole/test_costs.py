@@ -46,7 +46,8 @@ REGIONS = ["eu-west-1", "us-east-1", "ap-south-1"]
 # dlt 1.31 asks its configuration some 10 times for each table, whether it loads the table or not.
 QUESTIONS_OF_A_TABLE = 15
 
-# dlt opens it twice to read it, which it does for each question that it asks while a pipeline is made; alone 46 times.
+# dlt opens it twice whenever it reads it, which it does for each question that it asks while a pipeline is made, and
+# by itself for each that comes afterwards: then it is 46 times.
 TIMES_A_SCHEMA_IS_OPENED = 14
 
 FILLED = {
