@@ -47,7 +47,7 @@ class Airflow:
         metadata = postgres.new_database()
         self.environment = _environment(folder, metadata, self.address, redis_port) | {
             # What a run without parameters goes by: dlt's own configuration.
-            "DESTINATION__POSTGRES__CREDENTIALS": self.warehouse,
+            "AIRFLOW_VAR_DLT_SECRETS_TOML": f'[destination.postgres]\ncredentials = "{self.warehouse}"',
             "SOURCES__ECR__REGIONS": json.dumps(REGIONS),
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
                 {
@@ -62,21 +62,10 @@ class Airflow:
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._token: str | None = None
 
-    def run(
-        self, *arguments: str, settings: Mapping[str, str | None] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """An `airflow` command to its end; None unsets a variable of its environment."""
-        changed = {**self.environment, **(settings or {})}
-        return subprocess.run(
-            [ENVIRONMENT / "bin/airflow", *arguments],
-            env={name: value for name, value in changed.items() if value is not None},
-            capture_output=True,
-            text=True,
-        )
-
     def migrate(self) -> None:
         """Makes the metadata database."""
-        done = self.run("db", "migrate")
+        command = [str(ENVIRONMENT / "bin/airflow"), "db", "migrate"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
     @contextmanager

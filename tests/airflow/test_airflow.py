@@ -100,23 +100,6 @@ def ended(airflow: Airflow, run_id: str) -> str:
     return str(state)
 
 
-# dag.test()
-
-
-def test_the_warehouse_may_stand_in_airflows_variable_for_dlt(airflow: Airflow, postgres: Postgres) -> None:
-    settings: dict[str, str | None] = {
-        "AIRFLOW_VAR_DLT_SECRETS_TOML": f'[destination.postgres]\ncredentials = "{airflow.warehouse}"',
-        "DESTINATION__POSTGRES__CREDENTIALS": None,
-    }
-    options = json.dumps(conf("by_variable", destination_conn_id=None))
-    done = airflow.run("dags", "test", "ecr", "2026-11-21", "--conf", options, settings=settings)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert postgres.rows(airflow.warehouse, "SELECT count(*) FROM by_variable.repositories") == [(9 * len(REGIONS),)]
-
-
-# Scheduler, Celery, two workers
-
-
 @pytest.mark.nightly
 def test_one_command_starts_it_for_a_person_to_look_at_and_leaves_nothing_behind() -> None:
     command = ["make", "--no-print-directory", "airflow"]
@@ -156,24 +139,15 @@ def test_the_dag_is_there_to_be_looked_at(scheduled: Airflow) -> None:
     ]
 
 
-def test_the_dag_loads_every_scope_and_writes_one_ledger(scheduled: Airflow, postgres: Postgres) -> None:
-    assert trigger(scheduled, "tested") == "success"
-    repositories = "SELECT region, count(*) FROM tested.repositories GROUP BY 1 ORDER BY 1"
-    assert postgres.rows(scheduled.warehouse, repositories) == [(region, 9) for region in REGIONS]
-    ledger = "SELECT DISTINCT region, status FROM tested.extraction_scopes ORDER BY 1"
-    assert postgres.rows(scheduled.warehouse, ledger) == [(region, "complete") for region in REGIONS]
-    runs = "SELECT DISTINCT run_id FROM tested.extraction_scopes"
-    assert postgres.rows(scheduled.warehouse, runs) == [("tested",)]
-    fresh = "SELECT count(*) FROM tested.ecr_freshness WHERE table_name = 'repositories' AND complete_as_of IS NOT NULL"
-    assert postgres.rows(scheduled.warehouse, fresh) == [(2,)]
-
-
 def test_a_scope_that_could_not_be_read_is_named_by_the_last_task_and_loaded_by_its_own_alone_once_it_can(
     scheduled: Airflow, server: EcrServer, postgres: Postgres, tmp_path: Path
 ) -> None:
     server.fail(DENIED, region="us-east-1")
     report = tmp_path / "report.html"
-    assert trigger(scheduled, "denied", report=str(report)) == "failed"
+    # Into the warehouse of Airflow's variable for dlt, from the regions of its environment.
+    options = {"destination_conn_id": None, "settings": {"tables": TABLES}, "dataset": "denied", "report": str(report)}
+    scheduled.trigger("denied", options)
+    assert ended(scheduled, "denied") == "failed"
     assert f"<title>Amazon ECR: {ACCOUNT}, 2 regions — incomplete: 1 of 2 registries</title>" in report.read_text()
     sentence = f"cannot call ecr:DescribeRepositories in {ACCOUNT}/us-east-1: access denied"
     assert sentence in scheduled.log_of("denied", "write_ledger")
@@ -191,11 +165,19 @@ def test_a_scope_that_could_not_be_read_is_named_by_the_last_task_and_loaded_by_
     assert both.keys() == set(REGIONS)
     assert both.items() > loaded.items()
     assert postgres.rows(scheduled.warehouse, "SELECT error_code FROM denied.extraction_errors") == []
+    repositories = "SELECT region, count(*) FROM denied.repositories GROUP BY 1 ORDER BY 1"
+    assert postgres.rows(scheduled.warehouse, repositories) == [(region, 9) for region in REGIONS]
+    ledger = "SELECT DISTINCT run_id, region, status FROM denied.extraction_scopes ORDER BY 2"
+    assert postgres.rows(scheduled.warehouse, ledger) == [("denied", region, "complete") for region in REGIONS]
+    fresh = "SELECT count(*) FROM denied.ecr_freshness WHERE table_name = 'repositories' AND complete_as_of IS NOT NULL"
+    assert postgres.rows(scheduled.warehouse, fresh) == [(2,)]
 
 
 def test_a_connection_that_does_not_exist_is_not_taken_for_the_credentials_of_the_machine(scheduled: Airflow) -> None:
-    assert trigger(scheduled, "mistyped", aws_conn_id="mistyped") == "failed"
+    scheduled.trigger("mistyped", conf("mistyped", aws_conn_id="mistyped"))
+    wait_until(scheduled, lambda: state_of(scheduled, "mistyped", "find") == "up_for_retry")
     assert "`mistyped` isn't defined" in scheduled.log_of("mistyped", "find")
+    scheduled.request("dags/ecr/dagRuns/mistyped", {"state": "failed"}, method="PATCH")
 
 
 def test_the_commands_of_the_readme_run_as_pasted(scheduled: Airflow, postgres: Postgres, tmp_path: Path) -> None:
@@ -231,12 +213,17 @@ def test_a_task_of_many_scopes_is_named_after_the_first(scheduled: Airflow, post
 
 def test_a_run_in_incremental_mode_without_an_interval_is_refused_at_once(scheduled: Airflow) -> None:
     assert trigger(scheduled, "without_interval", mode="incremental") == "failed"
-    tasks = scheduled.request("dags/ecr/dagRuns/without_interval/taskInstances")["task_instances"]
-    (find,) = (task for task in tasks if task["task_id"] == "find")
+    find = scheduled.request("dags/ecr/dagRuns/without_interval/taskInstances/find")
     assert (find["state"], find["try_number"]) == ("failed", 1)
 
 
 LOADED_AT = "SELECT DISTINCT region, extracted_at FROM {}.repositories"
+
+
+def state_of(airflow: Airflow, run_id: str, task_id: str) -> str | None:
+    """The state of a task."""
+    state: str | None = airflow.request(f"dags/ecr/dagRuns/{run_id}/taskInstances/{task_id}")["state"]
+    return state
 
 
 def trigger(airflow: Airflow, run_id: str, **options: Any) -> str:
