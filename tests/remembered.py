@@ -6,6 +6,7 @@ the YAML that its trace has of the columns of a table.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -15,6 +16,8 @@ from typing import Any
 from dlt.common import typing as hints
 from dlt.common.configuration.providers import provider
 from dlt.common.configuration.specs import base_configuration
+from dlt.common.destination import utils as destination_utils
+from dlt.common.schema import utils as schema_utils
 from dlt.common.storages.live_schema_storage import LiveSchemaStorage
 from dlt.extract import extract
 from typing_extensions import get_type_hints
@@ -32,6 +35,8 @@ _DERIVED: tuple[Callable[..., Any], ...] = (
     hints.is_union_type,
     get_type_hints,
 )
+_PREPARED: Callable[..., Any] = destination_utils.prepare_load_table
+_STRATEGY: Callable[..., Any] = destination_utils.resolve_merge_strategy
 _COMPOSED: Callable[..., str] = provider.get_key_name
 
 
@@ -48,6 +53,28 @@ def _remembered(function: Callable[..., Any], key_of: Callable[[Any], Any]) -> C
     return remembering
 
 
+def _with_capabilities(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, which resolves no configuration where all that it would tell is given."""
+    given = inspect.unwrap(function)
+
+    @wraps(function)
+    def asking(tables: Any, table: Any, destination_capabilities: Any = hints.ConfigValue) -> Any:
+        if destination_capabilities is hints.ConfigValue:
+            return function(tables, table)
+        return given(tables, table, destination_capabilities)
+
+    return asking
+
+
+def _copied(part: Any) -> Any:
+    """A deep copy of a schema or a part of it: of dictionaries and lists of what does not change."""
+    if isinstance(part, dict):
+        return {name: _copied(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_copied(value) for value in part]
+    return part
+
+
 def _replace(function: Callable[..., Any], by: Callable[..., Any]) -> None:
     """In every module of dlt that has imported it."""
     for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "dlt"]:
@@ -59,6 +86,9 @@ for _function in _DERIVED:
     # By identity, while it is kept: unions of the same types in another order are equal, and are not the same hint.
     _replace(_function, _remembered(_function, id))
 _replace(_COMPOSED, _remembered(_COMPOSED, str))
+_replace(_PREPARED, _with_capabilities(_PREPARED))
+_replace(_STRATEGY, _with_capabilities(_STRATEGY))
+vars(schema_utils)["deepcopy"] = _copied
 vars(extract)["yaml"] = SimpleNamespace(dump=_remembered(vars(extract)["yaml"].dump, repr))
 
 

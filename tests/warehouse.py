@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from dlt.common.destination import AnyDestination
 
+from ecr_source.destinations.capabilities import asked_once
 from ecr_source.destinations.postgres import postgres
 from tests.postgres import Postgres
 
@@ -63,7 +64,7 @@ class DuckDbFile:
 
     @property
     def destination(self) -> AnyDestination:
-        return cast("AnyDestination", dlt.destinations.duckdb(str(self.path)))
+        return asked_once(dlt.destinations.duckdb(str(self.path)))
 
     @property
     def settings(self) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from dlt.common.destination import Destination
+from dlt.common.destination import AnyDestination, Destination
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.normalizers.naming import NamingConvention
 
@@ -26,3 +27,16 @@ class AskedOnce(Destination[Any, Any]):
         if convention not in known:
             known[convention] = super().capabilities(None, naming)
         return known[convention].copy()
+
+
+def asked_once(destination: Destination[Any, Any]) -> AnyDestination:
+    """The destination, which works out its capabilities once from now on."""
+    destination.__class__ = _asked_once(type(destination))
+    return destination
+
+
+@cache
+def _asked_once(dlts: type[Destination[Any, Any]]) -> type[Destination[Any, Any]]:
+    # dlt knows a destination by the module and the name of its class.
+    names = {"__module__": dlts.__module__, "__qualname__": dlts.__qualname__}
+    return type(dlts.__name__, (AskedOnce, dlts), names)

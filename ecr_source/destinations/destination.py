@@ -9,6 +9,7 @@ import dlt
 from dlt.common.destination import AnyDestination, Destination
 from dlt.common.destination.exceptions import UnknownDestinationModule
 
+from ecr_source.destinations.capabilities import asked_once
 from ecr_source.destinations.cloud_warehouse import CloudWarehouse, MotherDuck, Redshift
 from ecr_source.destinations.duckdb import NAME as DUCKDB
 from ecr_source.destinations.duckdb import DuckDb, duckdb_file
@@ -44,7 +45,7 @@ def make_destination(name: str, database: Path) -> AnyDestination:
         # Under a name of its own a destination has its own settings: destination.<name>.destination_type says which.
         if (dlt.config.get(f"destination.{name}.destination_type", str) or name) == _POSTGRES:
             return cast("AnyDestination", postgres(destination_name=name))
-        return cast("AnyDestination", Destination.from_reference(name))
+        return asked_once(cast("AnyDestination", Destination.from_reference(name)))
     except UnknownDestinationModule as error:
         raise DestinationUnusable(
             f'unknown destination "{name}": give one of dlt\'s, such as duckdb or postgres'
