@@ -17,6 +17,7 @@ from ecr_source import catalog
 from ecr_source.aws.iam_policies import least_policy
 from ecr_source.extract.ledger import Outcome
 from tests.conftest import Row, environment
+from tests.forked import run_forked
 from tests.pages.readme import blocks, section, typed
 from tests.postgres import Postgres
 from tests.server.ecr_server import EcrServer
@@ -43,12 +44,10 @@ def test_the_demo_prints_what_the_readme_shows_and_can_be_run_again() -> None:
     assert (command, installing) == ("$ make demo", "installing into .venv (once)")
     Path(".venv").symlink_to(Path(sys.executable).parents[1])
     demo = (".venv/bin/ecr-source", "demo")
-    first, second = (
-        settled(done.stderr + done.stdout)
-        for done in (subprocess.run(demo, capture_output=True, text=True, check=True) for _ in range(2))
-    )
-    assert first == settled(shown)
-    assert second == first
+    first = subprocess.run(demo, capture_output=True, text=True, check=True)
+    assert settled(first.stderr + first.stdout) == settled(shown)
+    second = run_forked(demo[1:], os.environ, timeout=120)  # typed without the folder, which it leaves out too
+    assert settled(second.stderr + second.stdout) == settled(shown).replace(".venv/bin/", "")
     assert [path.name for path in Path().glob("*.duckdb")] == ["demo.duckdb"]
 
 
