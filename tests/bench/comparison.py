@@ -192,7 +192,8 @@ SECTIONS = {
         " the others one after the other, as their own documentation shows; plain dlt keeps state and merges by a key"
         " which has to be known; the script and Cloud Custodian replace all that there was, and know nothing of"
         " failures in between; ecr-source alone also loads tags and notes what it read. Cloud Custodian resolves more"
-        " of an account than images, for which it is made. The AWS CLI lists the images of one repository a process.",
+        " of an account than images, for which it is made. The AWS CLI is not among them: it lists the images of one"
+        " repository a process.",
         (
             Column("contender"),
             Column("answers take, ms"),

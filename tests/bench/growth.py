@@ -178,11 +178,11 @@ def _section(sizes: Sequence[int]) -> Section:
     return Section(
         "Findings as they grow",
         f"`--table images --table findings`, {OF_AN_IMAGE} findings of each image: first into a new database, then"
-        f" again with nothing changed, then with a newer scan of every {CHANGED_EVERY}th image; {{rounds}} rounds, into"
-        " DuckDB and into a Postgres that does not wait for its disk and whose own memory is not counted. Aimed at, for"
-        f" {CLAIMED:,} findings with nothing changed: a tenth of the time of the first run, and {CLAIMED_MEMORY} times"
-        f" the memory of {SIZES[0]:,} findings. What is held is of the images, one for {OF_AN_IMAGE} findings, and"
-        " less than 1 kB of each; of the findings nothing is.",
+        f" again with nothing changed, then with a newer scan of every {CHANGED_EVERY}th image; rounds: {{rounds}},"
+        " into DuckDB and into a Postgres that does not wait for its disk and whose own memory is not counted. Aimed"
+        f" at, for {CLAIMED:,} findings with nothing changed: a tenth of the time of the first run, and"
+        f" {CLAIMED_MEMORY} times the memory of {SIZES[0]:,} findings. What is held is of the images, one for"
+        f" {OF_AN_IMAGE} findings, and less than 1 kB of each; of the findings nothing is.",
         (
             Column("destination"),
             Column("run"),
