@@ -1,7 +1,8 @@
 """What dlt finds out again and again while a process runs, found out once: it is half of what a small load costs.
 
 Type hints of its settings, and what follows from them, do not change; nor does a schema whose file is as it was, nor
-the YAML that its trace has of the columns of a table.
+the YAML that its trace has of the columns of a table. What a caller gives is not looked up, and hints, which are
+dictionaries and lists of what does not change, are copied as such.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def _with_capabilities(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _copied(part: Any) -> Any:
-    """A deep copy of a schema or a part of it: of dictionaries and lists of what does not change."""
+    """A deep copy of hints."""
     if isinstance(part, dict):
         return {name: _copied(value) for name, value in part.items()}
     if isinstance(part, list):
@@ -90,8 +91,6 @@ _replace(_PREPARED, _with_capabilities(_PREPARED))
 _replace(_STRATEGY, _with_capabilities(_STRATEGY))
 vars(schema_utils)["deepcopy"] = _copied
 vars(extract)["yaml"] = SimpleNamespace(dump=_remembered(vars(extract)["yaml"].dump, repr))
-
-
 vars(sys.modules["dlt.pipeline.pipeline"])["LiveSchemaStorage"] = lambda config, makedirs: SchemaFiles(
     LiveSchemaStorage(config, makedirs)
 )
