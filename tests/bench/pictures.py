@@ -15,7 +15,7 @@ _CONFIG: dict[str, Any] = {
     "view": {"stroke": None},
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e4e4e4"},
     "header": {"labelFontSize": 12, "title": None},
-    "legend": {"labelFontSize": 12, "labelLimit": 280, "orient": "top", "title": None},
+    "legend": {"labelFontSize": 12, "labelLimit": 280, "columnPadding": 30, "orient": "top", "title": None},
     "range": {"category": ["#0b66c3", "#c2571a", "#2e8540", "#7b4fa3", "#767676", "#b8860b"]},
 }
 
