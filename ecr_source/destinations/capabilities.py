@@ -31,7 +31,8 @@ class AskedOnce(Destination[Any, Any]):
 
 def asked_once(destination: Destination[Any, Any]) -> AnyDestination:
     """The destination, which works out its capabilities once from now on."""
-    destination.__class__ = _asked_once(type(destination))
+    if not isinstance(destination, AskedOnce):
+        destination.__class__ = _asked_once(type(destination))
     return destination
 
 

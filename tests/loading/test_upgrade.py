@@ -12,7 +12,7 @@ import pytest
 from dlt.common.destination import Destination
 
 from ecr_source import ecr_source, postgres, read_outcome
-from ecr_source.destinations.destination import destination_of
+from ecr_source.destinations.destination import destination_of, make_destination
 from ecr_source.destinations.postgres import Postgres
 from ecr_source.postgres_destination import postgres as postgres_by_its_first_name
 from ecr_source.source import ecr_source as source_by_its_first_name
@@ -59,6 +59,10 @@ def test_what_the_version_before_read_is_loaded_and_its_history_goes_on(
 def test_the_destination_that_dlt_keeps_in_the_state_of_datasets_is_found() -> None:
     found = Destination.from_reference(KEPT, credentials="postgresql://nobody@localhost/none")
     assert isinstance(found, postgres)
+
+
+def test_a_run_may_name_the_destination_by_its_path() -> None:
+    assert isinstance(make_destination(KEPT, Path("unused.duckdb")), postgres)
 
 
 def test_a_pipeline_finds_its_destination_by_the_name_in_its_state(tmp_path: Path) -> None:
